@@ -1,0 +1,1 @@
+"""API gateway (API ゲートウェイ): routing, token check, limits, app-facing APIs, webhooks."""

@@ -1,0 +1,62 @@
+"""Refusals as classes (RFC 9457): a slug, a status, a title in Japanese, and what to do next.
+
+Only the standard library is imported here, so that ``domain.py`` and ``errors.py`` may use it. The caller's input is
+never part of a problem: a My Number would come back to the caller and stand in logs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+URN = "urn:town:problem:"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One thing that is wrong in a body: where (JSON Pointer, RFC 6901), a stable code, a sentence in Japanese."""
+
+    pointer: str
+    code: str
+    message: str
+
+
+class Problem(Exception):
+    """A refusal the caller is told about. A subclass names ``slug``, ``status`` and a Japanese ``title``."""
+
+    slug: ClassVar[str]
+    status: ClassVar[int]
+    title: ClassVar[str]
+    catalogue: ClassVar[dict[str, type["Problem"]]] = {}
+
+    def __init_subclass__(cls, *, slug: str, status: int, title: str) -> None:
+        known = Problem.catalogue.get(slug)
+        if known is not None and known.__qualname__ != cls.__qualname__:
+            raise TypeError(f"two problems share the slug {slug}")
+        cls.slug, cls.status, cls.title = slug, status, title
+        Problem.catalogue[slug] = cls
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(self.slug)
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+        if retry_after is not None:
+            self.headers["Retry-After"] = str(retry_after)
+
+    def document(self, *, trace_id: str | None = None) -> dict[str, Any]:
+        """The body of the answer: type, title, status, detail, errors and the trace id, nothing of the request."""
+        body: dict[str, Any] = {"type": URN + self.slug, "title": self.title, "status": self.status}
+        if self.detail:
+            body["detail"] = self.detail
+        if self.errors:
+            body["errors"] = [asdict(error) for error in self.errors]
+        if trace_id:
+            body["trace_id"] = trace_id
+        return body

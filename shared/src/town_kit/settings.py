@@ -1,0 +1,55 @@
+"""Settings every service shares: small, frozen, typed, and without a default secret.
+
+A service derives its own class and sets ``env_prefix``; a missing value names the field and the process does not start.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Zone(StrEnum):
+    """A network zone of the town (三層の対策), outermost first."""
+
+    INTERNET = "INTERNET"
+    LGWAN = "LGWAN"
+    MY_NUMBER = "MY_NUMBER"
+
+    @property
+    def depth(self) -> int:
+        """0 for the outermost zone; a process may open connections outward only."""
+        return list(Zone).index(self)
+
+
+class ServiceSettings(BaseSettings):
+    """What every service needs to start; see the class of each service for its own fields."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    environment: Literal["development", "production"] = "development"
+    municipality_code: str = Field("174611", pattern=r"^\d{6}$", description="全国地方公共団体コード (6 digits)")
+    database_url: SecretStr = Field(description="SQLAlchemy URL of the application role, which owns nothing")
+    owner_url: SecretStr | None = Field(None, description="SQLAlchemy URL of the owner role; migrations only")
+    pool_size: int = Field(2, ge=1, le=50, description="connections per process; closed when idle")
+    transport: Literal["pglog", "kafka"] = "pglog"
+    log_urls: dict[Zone, SecretStr] = Field(
+        default_factory=dict,
+        description="address of the event log of each zone this process may reach (PostgreSQL DSN or host:port)",
+    )
+    issuer: str = Field(description="issuer of the access tokens this service accepts")
+    jwks: str = Field(description="where the issuer's keys are read: a file path, or an address of `town_kit.http`")
+    addresses: dict[str, str] = Field(default_factory=dict, description="service name → http://…, unix:/…, asgi:name")
+    client_key: Path | None = Field(None, description="ES256 key (PEM) with which this service asks for tokens")
+    key_encryption_key: SecretStr | None = Field(None, description="base64 of 32 bytes; wraps the keys of blobs")
+    digest_key: SecretStr | None = Field(None, description="base64 of 32 bytes; HMAC key of stored digests")
+    otlp_endpoint: str | None = Field(None, description="OpenTelemetry collector; without one nothing is exported")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+
+def service_prefix(service: str) -> str:
+    """The environment prefix of a service, such as ``TOWN_PROCEDURES_``."""
+    return f"TOWN_{service.upper()}_"
