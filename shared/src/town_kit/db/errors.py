@@ -1,0 +1,22 @@
+"""What a database error means to a caller: come again, or our fault."""
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from town_kit.problems import DependencyUnavailable, Problem
+
+# SQLSTATE classes after which the same request may succeed: connection lost, shutdown, lock and statement time-outs,
+# serialisation, too many connections.
+_AGAIN = ("08", "57P0", "57014", "55P03", "40001", "40P01", "53")
+
+
+def refusal_of(error: BaseException) -> Problem | None:
+    """503 with ``Retry-After`` for an error that passes, None for one that will not."""
+    if isinstance(error, PoolTimeout | ConnectionError | TimeoutError):
+        return DependencyUnavailable("混み合っています。少し待ってからもう一度お試しください。", retry_after=1)
+    if isinstance(error, DBAPIError):
+        state = str(getattr(error.orig, "sqlstate", "") or "")
+        lost = error.connection_invalidated or isinstance(error, InterfaceError | OperationalError) and not state
+        if lost or state.startswith(_AGAIN):
+            return DependencyUnavailable("一時的に保存できません。少し待ってからもう一度お試しください。", retry_after=1)
+    return None
