@@ -1,0 +1,57 @@
+"""Admission (流入制御): the first layer of a process. Who does not fit is told so at once instead of waiting.
+
+A process that takes more requests than it can finish answers all of them late. So at most ``slots`` are in flight;
+the last ``kept`` of them belong to the emergency lane, which must get through when everybody else is calling.
+"""
+
+from collections.abc import Callable
+
+from town_kit.asgi import App, Receive, Scope, Send, send_problem
+from town_kit.problems import Overloaded
+
+SLOTS = 64
+KEPT = 8
+RETRY_AFTER_SECONDS = 1
+HEALTH = frozenset({"/livez", "/readyz"})
+
+
+def nobody(scope: Scope) -> bool:  # noqa: ARG001 - the shape of a privilege
+    """No request belongs to the emergency lane."""
+    return False
+
+
+class Admission:
+    """Let ``slots`` requests per process in flight; refuse the next with 503 ``overloaded`` and ``Retry-After``.
+
+    Args:
+        app: what is called for an admitted request.
+        slots: requests in flight, the emergency lane included.
+        kept: slots of these that only the emergency lane may use.
+        privileged: whether a request belongs to the emergency lane; asked only when the other slots are taken.
+    """
+
+    def __init__(
+        self, app: App, *, slots: int = SLOTS, kept: int = KEPT, privileged: Callable[[Scope], bool] = nobody
+    ) -> None:
+        self.app = app
+        self.slots = slots
+        self.ordinary = slots - kept
+        self.privileged = privileged
+        self.in_flight = 0
+        self.refused = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Admit or refuse; health checks and anything but HTTP pass."""
+        if scope["type"] != "http" or scope["path"] in HEALTH:
+            await self.app(scope, receive, send)
+            return
+        if self.in_flight >= self.ordinary and not (self.in_flight < self.slots and self.privileged(scope)):
+            self.refused += 1
+            refusal = Overloaded("少し待ってから、もう一度送ってください。", retry_after=RETRY_AFTER_SECONDS)
+            await send_problem(send, refusal)
+            return
+        self.in_flight += 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self.in_flight -= 1
