@@ -1,0 +1,5 @@
+"""``python -m town_sandbox.jpki``."""
+
+from town_sandbox.jpki.cli import app
+
+app()
