@@ -1,0 +1,1 @@
+"""The directory that signs staff in (職員認証): an OpenID Connect provider."""
