@@ -1,7 +1,7 @@
-"""What the portal knows: applications with their packages, receipts, and the statuses the town pushed.
+"""What the portal knows: applications with their packages, and the statuses the town pushed.
 
-Everything is read back from the ledger at start, so a restart forgets nothing. A receipt or a status carries an id: the
-same one again is a repeat, the same one with other content is a conflict.
+Everything is read back from the ledger at start, so a restart forgets nothing. A status is known by 受付番号 and
+sequence: the same one again is a repeat, the same one with other content is a conflict.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from town_kit.clock import JST, Clock
 from town_sandbox.ledger import Entry, Ledger
@@ -40,8 +40,6 @@ class Filed:
     package_sha256: str
     statuses: dict[int, Entry] = field(default_factory=dict)
     """Status pushes by sequence."""
-    fetched_up_to: int = 0
-    """The newest revision the town confirmed (受領)."""
 
 
 class Desk:
@@ -54,25 +52,16 @@ class Desk:
         self._filing = asyncio.Lock()
         packages.mkdir(parents=True, exist_ok=True)
         self.filed: dict[str, Filed] = {}
-        self._ids: dict[tuple[str, str, str], Entry] = {}
         for entry in ledger.entries:
             self._restore(entry)
 
     def _restore(self, entry: Entry) -> None:
-        match entry["kind"]:
-            case "application":
-                before = self.filed.get(entry["receipt_no"])
-                now = Filed(**{name: entry[name] for name in _FIELDS})
-                if before:
-                    now.statuses, now.fetched_up_to = before.statuses, before.fetched_up_to
-                self.filed[now.receipt_no] = now
-            case "receipt":
-                self._ids["receipt", entry["receipt_no"], entry["id"]] = entry
-                filed = self.filed[entry["receipt_no"]]
-                filed.fetched_up_to = max(filed.fetched_up_to, entry["revision"])
-            case "status":
-                self._ids["status", entry["receipt_no"], entry["id"]] = entry
-                self.filed[entry["receipt_no"]].statuses[entry["sequence"]] = entry
+        if entry["kind"] == "application":
+            before = self.filed.get(entry["receipt_no"])
+            statuses = before.statuses if before else {}
+            self.filed[entry["receipt_no"]] = Filed(**{name: entry[name] for name in _FIELDS}, statuses=statuses)
+        elif entry["kind"] == "status":
+            self.filed[entry["receipt_no"]].statuses[entry["sequence"]] = entry
 
     async def file(
         self, package: bytes, *, procedure_id: str, municipality_code: str, revises: str | None = None
@@ -105,26 +94,24 @@ class Desk:
     def _path(self, receipt_no: str, revision: int) -> Path:
         return self._packages / f"{receipt_no}-{revision}.zip"
 
-    async def package(self, receipt_no: str, revision: int | None) -> bytes:
-        """The bytes of a package. ``KeyError`` when the number or the revision is not known."""
-        filed = self.filed[receipt_no]
-        wanted = revision or filed.revision
-        if not 1 <= wanted <= filed.revision:
-            raise KeyError(receipt_no)
-        return await asyncio.to_thread(self._path(receipt_no, wanted).read_bytes)
+    async def package(self, receipt_no: str) -> bytes:
+        """The bytes of the newest package. ``KeyError`` when the number is not known."""
+        return await asyncio.to_thread(self._path(receipt_no, self.filed[receipt_no].revision).read_bytes)
 
-    async def take(self, kind: Literal["receipt", "status"], receipt_no: str, content: dict[str, Any]) -> Verdict:
-        """Keep a receipt or a status, known by receipt number and ``content["id"]``."""
-        key = (kind, receipt_no, content["id"])
-        known = self._ids.get(key)
+    async def take_status(
+        self, receipt_no: str, *, sequence: int, code: str, occurred_at: str, message: str
+    ) -> Verdict:
+        """Keep a status; ``late`` marks one that came after a higher sequence."""
+        content: Entry = {"sequence": sequence, "code": code, "occurred_at": occurred_at, "message": message}
+        statuses = self.filed[receipt_no].statuses
+        known = statuses.get(sequence)
         if known is None:
-            late = kind == "status" and any(content["sequence"] < n for n in self.filed[receipt_no].statuses)
-            fields = {"receipt_no": receipt_no, **content, **({"late": late} if kind == "status" else {})}
-            self._restore({"kind": kind, **fields})  # before the disk is waited for: a parallel repeat must see it
-            await self.ledger.append(kind, **fields)
+            fields = {"receipt_no": receipt_no, **content, "late": any(sequence < other for other in statuses)}
+            self._restore({"kind": "status", **fields})  # before the disk is waited for: a parallel repeat must see it
+            await self.ledger.append("status", **fields)
             return "new"
         verdict: Verdict = "repeated" if all(known[name] == value for name, value in content.items()) else "conflict"
-        await self.ledger.append(f"{kind}_{verdict}", receipt_no=receipt_no, **content)
+        await self.ledger.append(f"status_{verdict}", receipt_no=receipt_no, **content)
         return verdict
 
 

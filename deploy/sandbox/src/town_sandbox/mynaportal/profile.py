@@ -19,6 +19,7 @@ class Call(BaseModel, frozen=True, extra="forbid"):
     query: dict[str, str] = {}
     item: dict[str, str] = {}
     codes: dict[str, str] = {}
+    token_header: str = ""
     media_type: str = "application/json"
 
 
@@ -41,8 +42,6 @@ class Profile(BaseModel, frozen=True, extra="forbid"):
     login: Call
     list: Call
     get: Call
-    package_get: Call
-    receipt: Call
     status: Call
     errors: dict[str, Any]
     package: PackageNames

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import wraps
-from typing import Any, Literal
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -21,7 +21,7 @@ from town_sandbox.faults import Faults
 from town_sandbox.ledger import Ledger
 from town_sandbox.mynaportal.desk import Desk, Filed
 from town_sandbox.mynaportal.package import Attachment, Card, build_package
-from town_sandbox.mynaportal.profile import Call, Profile, sandbox_profile
+from town_sandbox.mynaportal.profile import Profile, sandbox_profile
 from town_sandbox.mynaportal.webhook import Announcer
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -55,7 +55,7 @@ class Portal:
 
         @wraps(handler)
         async def checked(request: Request) -> Response:
-            expires = self._tokens.get(request.headers.get("authorization", "").removeprefix("Bearer "))
+            expires = self._tokens.get(request.headers.get(self.profile.login.token_header, ""))
             if expires is None or expires <= self.clock.now():
                 await self.desk.ledger.append("refused_token", path=request.url.path)
                 return self.error(401, "E401", "認証トークンが無効です。")
@@ -90,55 +90,46 @@ class Portal:
             return self.error(400, "E400", "検索条件が正しくありません。")
         limit = max(1, min(limit, self.place.config.portal_page_size))
         page = [one for one in numbered if one[0] > start][:limit]
-        items = [
-            {names.item["receipt_no"]: receipt_no, names.item["revision"]: revision} for _, receipt_no, revision in page
-        ]
+        items = [self._item(receipt_no) for _, receipt_no, revision in page if self._is_newest(receipt_no, revision)]
         await self.desk.ledger.append("listed", count=len(items), cursor=start)
         cursor = str(page[-1][0] if page else start)
         return JSONResponse({names.response["items"]: items, names.response["next_cursor"]: cursor})
 
+    def _is_newest(self, receipt_no: str, revision: int) -> bool:
+        return self.desk.filed[receipt_no].revision == revision
+
+    def _item(self, receipt_no: str) -> dict[str, Any]:
+        return {wire: getattr(self.desk.filed[receipt_no], ours) for ours, wire in self.profile.list.item.items()}
+
     async def get(self, request: Request) -> Response:
-        """申請データ取得: what the portal attests about an application, above all when it arrived."""
-        filed = self.desk.filed.get(request.path_params["receipt_no"])
-        if filed is None:
-            return self.not_found()
-        return JSONResponse({wire: getattr(filed, ours) for ours, wire in self.profile.get.item.items()})
-
-    async def get_package(self, request: Request) -> Response:
-        """The raw package of a revision (the newest without one)."""
-        receipt_no, revision = request.path_params["receipt_no"], request.query_params.get("revision", "0")
+        """申請データ取得: the raw package, as it stands in its newest revision."""
+        receipt_no = request.path_params["receipt_no"]
         try:
-            package = await self.desk.package(receipt_no, int(revision))
-        except (KeyError, ValueError):
+            package = await self.desk.package(receipt_no)
+        except KeyError:
             return self.not_found()
-        await self.desk.ledger.append("fetched", receipt_no=receipt_no, revision=int(revision))
-        return Response(package, media_type=self.profile.package_get.media_type)
-
-    async def confirm_receipt(self, request: Request) -> Response:
-        """受領: the town has the revision on disk."""
-        return await self._take("receipt", request, self.profile.receipt, whole_number="revision")
+        await self.desk.ledger.append("fetched", receipt_no=receipt_no)
+        return Response(package, media_type=self.profile.get.media_type)
 
     async def push_status(self, request: Request) -> Response:
-        """申請処理状況の更新: stored with its id and sequence, so that a repeat is known as one."""
-        return await self._take("status", request, self.profile.status, whole_number="sequence")
-
-    async def _take(
-        self, kind: Literal["receipt", "status"], request: Request, call: Call, *, whole_number: str
-    ) -> Response:
+        """申請処理状況の更新: stored with its sequence, so that a repeat is known as one."""
         receipt_no, body = request.path_params["receipt_no"], await _json(request)
         if receipt_no not in self.desk.filed:
             return self.not_found()
-        content: dict[str, Any] = {ours: body.get(wire) for ours, wire in call.request.items()}
+        given = {ours: body.get(wire) for ours, wire in self.profile.status.request.items()}
         try:
-            content = {name: int(v) if name == whole_number else _text(v) for name, v in content.items()}
+            sequence, code = int(given["sequence"] or 0), _text(given["code"])
+            occurred_at, message = _text(given["occurred_at"]), _text(given["message"])
         except (TypeError, ValueError):
             return self.error(400, "E400", "内容が正しくありません。")
-        if kind == "status" and content["code"] not in call.codes:
+        if code not in self.profile.status.codes:
             return self.error(400, "E400", "処理状況コードが正しくありません。")
-        verdict = await self.desk.take(kind, receipt_no, content)
+        verdict = await self.desk.take_status(
+            receipt_no, sequence=sequence, code=code, occurred_at=occurred_at, message=message
+        )
         if verdict == "conflict":
-            return self.error(409, "E409", "同じ番号で異なる内容が登録されています。")
-        return JSONResponse({call.response["repeated"]: verdict == "repeated"})
+            return self.error(409, "E409", "同じ処理状況番号で異なる内容が登録されています。")
+        return JSONResponse({self.profile.status.response["repeated"]: verdict == "repeated"})
 
     async def citizen_files(self, request: Request) -> Response:
         """The citizen's side: answers, attachments and the name of a card; the device signs, the portal takes it."""
@@ -188,7 +179,8 @@ class Portal:
             return HTMLResponse("<!doctype html><html lang=ja><p>該当する申請がありません。</p>", 404)
         shown = self._shown(filed)
         rows = "".join(
-            f"<li><b>{html.escape(s['label'])}</b> {html.escape(s['occurred_at'])}</li>" for s in shown["timeline"]
+            f"<li><b>{html.escape(s['label'])}</b> {html.escape(s['occurred_at'])}<br>{html.escape(s['message'])}</li>"
+            for s in shown["timeline"]
         )
         return HTMLResponse(
             "<!doctype html><html lang=ja><meta charset=utf-8><title>申請状況（模擬環境）</title>"
@@ -204,11 +196,11 @@ class Portal:
                 "state": status["code"],
                 "label": self.profile.status.codes[status["code"]],
                 "occurred_at": status["occurred_at"],
+                "message": status["message"],
             }
             for sequence, status in sorted(filed.statuses.items())
         ]
-        before = {"state": "received", "label": "受領"} if filed.fetched_up_to else {"state": "sent", "label": "送信済"}
-        current = timeline[-1] if timeline else before
+        current = timeline[-1] if timeline else {"state": "sent", "label": "送信済"}
         return {
             "receipt_no": filed.receipt_no,
             "revision": filed.revision,
@@ -252,8 +244,6 @@ def create(place: Place, cards: Callable[[str], Card], clock: Clock | None = Non
         Route(profile.login.path, portal.login, methods=[profile.login.method]),
         Route(profile.list.path, portal.authenticated(portal.list), methods=[profile.list.method]),
         Route(profile.get.path, portal.authenticated(portal.get), methods=[profile.get.method]),
-        Route(profile.package_get.path, portal.authenticated(portal.get_package), methods=[profile.package_get.method]),
-        Route(profile.receipt.path, portal.authenticated(portal.confirm_receipt), methods=[profile.receipt.method]),
         Route(profile.status.path, portal.authenticated(portal.push_status), methods=[profile.status.method]),
         Route("/_citizen/applications", portal.citizen_files, methods=["POST"]),
         Route("/_citizen/packages", portal.citizen_files_package, methods=["POST"]),

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
+STATUS = {"jokyoRenban": 1, "jokyoCode": "20", "hasseiNichiji": "2027-01-04T09:00:00+09:00", "tsuchiBun": "受付"}
 PDF = b"%PDF-1.4 an attachment"
 
 
@@ -45,35 +46,41 @@ def town(sandbox: Any) -> Any:
     """A logged-in town."""
     issued = sandbox.credentials.portal
     with sandbox.client("mynaportal") as client:
-        login = client.post("/login", json={"client_id": issued.login_id, "client_secret": issued.password})
-        client.headers["Authorization"] = f"Bearer {login.json()['token']}"
+        login = client.post("/api/ninsho/login", json={"riyoshaId": issued.login_id, "password": issued.password})
+        client.headers["X-Ninsho-Token"] = login.json()["ninshoToken"]
         yield client
 
 
 def test_a_wrong_password_or_no_token_is_refused(sandbox: Any) -> None:
     with sandbox.client("mynaportal") as client:
-        assert client.post("/login", json={"client_id": "x", "client_secret": "y"}).status_code == 401
-        assert client.get("/applications").status_code == 401
+        assert client.post("/api/ninsho/login", json={"riyoshaId": "x", "password": "y"}).status_code == 401
+        assert client.get(LIST).status_code == 401
+
+
+LIST = "/api/shinsei/ichiran"
+
+
+def pages(town: httpx.Client, cursor: str, **params: int) -> tuple[list[str], str]:
+    """What waits after a cursor, and where the end is now."""
+    seen: list[str] = []
+    while page := (answer := town.get(LIST, params={"kaishiIchi": cursor, **params}).json())["shinseiIchiran"]:
+        assert len(page) <= params.get("kensu", 50)
+        seen += [item["uketsukeBango"] for item in page]
+        cursor = answer["tsugiKaishiIchi"]
+    return seen, cursor
 
 
 def test_pages_follow_the_order_of_arrival_and_a_cursor_goes_on_where_it_was(sandbox: Any, town: httpx.Client) -> None:
-    start = town.get("/applications", params={"limit": 50}).json()
-    while start["applications"]:
-        start = town.get("/applications", params={"after": start["next"]}).json()
+    _, cursor = pages(town, "0")
     filed = [file_application(sandbox) for _ in range(5)]
-    seen, cursor = [], start["next"]
-    while page := (answer := town.get("/applications", params={"after": cursor, "limit": 2}).json())["applications"]:
-        assert len(page) <= 2
-        seen += [item["receipt_no"] for item in page]
-        cursor = answer["next"]
-    assert seen == filed
+    assert pages(town, cursor, kensu=2)[0] == filed
 
 
 def test_the_package_binds_its_attachments_by_hash_and_openssl_accepts_its_signature(
     sandbox: Any, town: httpx.Client, tmp_path: Path
 ) -> None:
     receipt_no = file_application(sandbox)
-    archive = zipfile.ZipFile(io.BytesIO(town.get(f"/applications/{receipt_no}/package").content))
+    archive = zipfile.ZipFile(io.BytesIO(town.get(f"/api/shinsei/{receipt_no}").content))
     signed = archive.read("application.json")
     document = json.loads(signed)
     assert document["municipality_code"] == "174611"
@@ -90,27 +97,24 @@ def test_the_package_binds_its_attachments_by_hash_and_openssl_accepts_its_signa
 
 def test_a_revision_keeps_the_number_and_comes_again_in_the_list(sandbox: Any, town: httpx.Client) -> None:
     receipt_no = file_application(sandbox)
-    cursor = "0"
-    while (page := town.get("/applications", params={"after": cursor}).json())["applications"]:
-        cursor = page["next"]
+    _, cursor = pages(town, "0")
+    first = town.get(f"/api/shinsei/{receipt_no}").content
     assert file_application(sandbox, revises=receipt_no, answers={"corrected": True}) == receipt_no
-    page = town.get("/applications", params={"after": cursor}).json()["applications"]
-    assert page == [{"receipt_no": receipt_no, "revision": 2}]
-    first, second = (town.get(f"/applications/{receipt_no}/package", params={"revision": n}).content for n in (1, 2))
-    assert first != second
+    assert pages(town, cursor)[0] == [receipt_no]
+    assert pages(town, "0")[0].count(receipt_no) == 1
+    assert town.get(f"/api/shinsei/{receipt_no}").content != first
 
 
 def test_a_status_pushed_again_is_a_repeat_and_other_content_under_its_id_a_conflict(
     sandbox: Any, town: httpx.Client
 ) -> None:
     receipt_no = file_application(sandbox)
-    status = {"status_id": f"{receipt_no}-1", "sequence": 1, "status": "uketsuke-zumi", "occurred_at": "2027-01-04"}
-    path = f"/applications/{receipt_no}/statuses"
-    assert town.post(path, json=status).json() == {"repeated": False}
-    assert town.post(path, json=status).json() == {"repeated": True}
-    assert town.post(path, json=status | {"status": "kyakka"}).status_code == 409
-    assert town.post(path, json=status | {"status_id": "z", "status": "invented"}).status_code == 400
-    town.post(path, json=status | {"status_id": f"{receipt_no}-2", "sequence": 2, "status": "kanryo"})
+    path = f"/api/shinsei/{receipt_no}/jokyo"
+    assert town.post(path, json=STATUS).json() == {"jushinZumi": False}
+    assert town.post(path, json=STATUS).json() == {"jushinZumi": True}
+    assert town.post(path, json=STATUS | {"jokyoCode": "70"}).status_code == 409
+    assert town.post(path, json=STATUS | {"jokyoRenban": 9, "jokyoCode": "00"}).status_code == 400
+    town.post(path, json=STATUS | {"jokyoRenban": 2, "jokyoCode": "90"})
     shown = town.get(f"/_citizen/applications/{receipt_no}").json()
     assert shown["label"] == "完了"
     assert [step["sequence"] for step in shown["timeline"]] == [1, 2]
@@ -121,22 +125,21 @@ def test_a_status_pushed_again_is_a_repeat_and_other_content_under_its_id_a_conf
 
 def test_a_dropped_reply_means_the_work_was_done(sandbox: Any, town: httpx.Client) -> None:
     receipt_no = file_application(sandbox)
-    status = {"status_id": "s-1", "sequence": 1, "status": "uketsuke-zumi", "occurred_at": "2027-01-04"}
-    path = f"/applications/{receipt_no}/statuses"
-    assert town.post("/_faults", json={"kind": "drop_reply", "path": "/statuses"}).status_code == 201
+    path = f"/api/shinsei/{receipt_no}/jokyo"
+    assert town.post("/_faults", json={"kind": "drop_reply", "path": "/jokyo"}).status_code == 201
     with pytest.raises(httpx.TransportError):
-        town.post(path, json=status)
-    assert town.post(path, json=status).json() == {"repeated": True}
+        town.post(path, json=STATUS)
+    assert town.post(path, json=STATUS).json() == {"jushinZumi": True}
 
 
 def test_a_refused_call_did_nothing_and_an_unknown_fault_is_refused(sandbox: Any, town: httpx.Client) -> None:
     receipt_no = file_application(sandbox)
     town.post("/_faults", json={"kind": "refuse", "count": 1})
     with pytest.raises(httpx.TransportError):
-        town.get(f"/applications/{receipt_no}/package")
+        town.get(f"/api/shinsei/{receipt_no}")
     assert sandbox.received("mynaportal", kind="fetched", receipt_no=receipt_no) == []
     town.post("/_faults", json={"kind": "unavailable"})
-    assert town.get("/applications").status_code == 503
+    assert town.get(LIST).status_code == 503
     assert town.post("/_faults", json={"kind": "earthquake"}).status_code == 422
     assert town.delete("/_faults").status_code == 204
 
@@ -167,4 +170,4 @@ def test_a_new_application_is_announced_by_a_webhook_the_standard_library_accept
     headers, body = arrived[0]
     lowered = {name.lower(): value for name, value in headers.items()}
     event = Webhook(sandbox.credentials.portal.webhook_secret).verify(body, lowered)
-    assert event["data"] == {"receipt_no": receipt_no}
+    assert event["data"] == {"uketsukeBango": receipt_no}
