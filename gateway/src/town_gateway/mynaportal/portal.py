@@ -1,0 +1,210 @@
+"""Calls to the portal as its profile says: login, list, package, receipt, status."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from pydantic import SecretStr
+
+from town_gateway.mynaportal.profile import AnswerUnreadable, Call, Profile, fill, read, read_fields
+
+TRANSIENT = frozenset({401, 403, 408, 425, 429})
+_RENEW_BEFORE_SECONDS = 30
+
+
+class PortalUnavailable(Exception):
+    """The portal does not answer, or not now; the same call may succeed later."""
+
+
+class PortalRefused(Exception):
+    """The portal refused the content of a call; repeating it changes nothing."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"status {status}")
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One application as the list names it; ``revision`` tells a corrected package from the first."""
+
+    receipt_no: str
+    revision: str
+    received_at: datetime
+    mynaportal_procedure_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of the list and where the next one begins."""
+
+    items: tuple[Listed, ...]
+    next_cursor: str
+
+
+class PortalClient:
+    """The portal, spoken to in the words of a profile.
+
+    Args:
+        profile: paths, fields and codes.
+        http: a client whose base address is the portal.
+        login_id, password: what the portal issued to the town.
+    """
+
+    def __init__(self, profile: Profile, http: httpx.AsyncClient, *, login_id: str, password: SecretStr) -> None:
+        self.profile = profile
+        self._http = http
+        self._login_id = login_id
+        self._password = password
+        self._token = ""
+        self._renew_at = 0.0
+        self._logging_in = asyncio.Lock()
+
+    async def list(self, cursor: str | None) -> Page:
+        """The applications after ``cursor``, oldest first (申請データ一覧取得).
+
+        Raises:
+            PortalUnavailable, PortalRefused, AnswerUnreadable
+        """
+        call = self.profile.list
+        answer = await self._call(call, {"cursor": cursor if cursor is not None else call.first_cursor})
+        document = _json(answer)
+        items = read(document, call.items)
+        if not isinstance(items, list):
+            raise AnswerUnreadable(call.items)
+        fields = [read_fields(item, call.fields) for item in items]
+        next_cursor = read_fields(document, {"next_cursor": call.next_cursor})["next_cursor"]
+        return Page(tuple(_listed(values, call.fields) for values in fields), next_cursor)
+
+    @asynccontextmanager
+    async def package(self, receipt_no: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The raw package of one application as a stream (申請データ取得).
+
+        Raises:
+            PortalUnavailable, PortalRefused
+        """
+        call = self.profile.package
+        try:
+            async with self._open(call, {"receipt_no": receipt_no}) as answer:
+                _judge(call, answer)
+                yield answer.aiter_bytes()
+        except httpx.HTTPError as failure:
+            raise PortalUnavailable(type(failure).__name__) from None
+
+    async def confirm_receipt(self, receipt_no: str, *, revision: str, received_at: datetime) -> None:
+        """Tell the portal that the package is stored (受領).
+
+        Raises:
+            PortalUnavailable, PortalRefused
+        """
+        values = {
+            "receipt_no": receipt_no,
+            "revision": revision,
+            "received_at": received_at.isoformat(timespec="milliseconds"),
+            "sequence": 0,
+        }
+        await self._call(self.profile.receipt, values)
+
+    async def push_status(
+        self, receipt_no: str, *, status_id: str, sequence: int, code: str, message: str, occurred_at: datetime
+    ) -> None:
+        """Tell the portal a status (申請処理状況); ``status_id`` and ``sequence`` let it drop a repeat.
+
+        Raises:
+            PortalUnavailable, PortalRefused
+        """
+        values = {
+            "receipt_no": receipt_no,
+            "status_id": status_id,
+            "sequence": sequence,
+            "code": code,
+            "message": message,
+            "occurred_at": occurred_at.isoformat(timespec="milliseconds"),
+        }
+        await self._call(self.profile.status, values)
+
+    async def _call(self, call: Call, values: Mapping[str, Any]) -> httpx.Response:
+        try:
+            async with self._open(call, values) as answer:
+                await answer.aread()
+        except httpx.HTTPError as failure:
+            raise PortalUnavailable(type(failure).__name__) from None
+        _judge(call, answer)
+        return answer
+
+    @asynccontextmanager
+    async def _open(self, call: Call, values: Mapping[str, Any]) -> AsyncIterator[httpx.Response]:
+        """Send with a token; a token the portal no longer takes is renewed once."""
+        answer = await self._send(call, values, await self._valid_token())
+        if answer.status_code == 401:
+            await answer.aclose()
+            self._renew_at = 0.0
+            answer = await self._send(call, values, await self._valid_token())
+        try:
+            yield answer
+        finally:
+            await answer.aclose()
+
+    async def _send(self, call: Call, values: Mapping[str, Any], token: str | None) -> httpx.Response:
+        quoted = {name: quote(str(value), safe="") for name, value in values.items()}
+        request = self._http.build_request(
+            call.method,
+            fill(call.path, quoted),
+            params=fill(call.query, values) or None,
+            json=fill(call.body, values) if call.body else None,
+        )
+        if token is not None:
+            header = self.profile.token_header
+            request.headers[header.name] = fill(header.value, {"token": token})
+        return await self._http.send(request, stream=True)
+
+    async def _valid_token(self) -> str:
+        async with self._logging_in:
+            if time.monotonic() >= self._renew_at:
+                await self._login()
+        return self._token
+
+    async def _login(self) -> None:
+        call = self.profile.login
+        values = {"login_id": self._login_id, "password": self._password.get_secret_value()}
+        answer = await self._send(call, values, None)
+        try:
+            await answer.aread()
+        finally:
+            await answer.aclose()
+        _judge(call, answer)
+        fields = read_fields(_json(answer), call.fields)
+        self._token = fields["token"]
+        self._renew_at = time.monotonic() + max(1, int(fields["expires_in"]) - _RENEW_BEFORE_SECONDS)
+
+
+def _judge(call: Call, answer: httpx.Response) -> None:
+    status = answer.status_code
+    if 200 <= status < 300 or status in call.already_done:
+        return
+    if status in TRANSIENT or status >= 500 or status < 400:
+        raise PortalUnavailable(f"status {status}")
+    raise PortalRefused(status)
+
+
+def _json(answer: httpx.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        raise AnswerUnreadable("$") from None
+
+
+def _listed(values: dict[str, str], paths: Mapping[str, str]) -> Listed:
+    try:
+        received_at = datetime.fromisoformat(values["received_at"])
+    except ValueError:
+        raise AnswerUnreadable(paths["received_at"]) from None
+    if received_at.tzinfo is None:
+        raise AnswerUnreadable(paths["received_at"])
+    return Listed(values["receipt_no"], values["revision"], received_at, values["mynaportal_procedure_id"])

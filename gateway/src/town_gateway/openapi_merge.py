@@ -1,0 +1,90 @@
+"""One OpenAPI 3.1 description of all services as they are seen from outside: prefixes added, inner routes left out."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from town_gateway.routes import Operation, Route
+
+Document = dict[str, Any]
+SHARED_SCHEMAS = frozenset({"Problem"})
+METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
+_REFERENCE = re.compile(r"^#/components/(\w+)/(.+)$")
+INTRODUCTION = """住民・職員・事業者のための町の API です。日付と時刻は RFC 3339（日本時間で表示）、金額は円の整数です。
+
+* 書き込みには `Idempotency-Key` を付けます。同じ鍵で送り直すと、最初の答えがもう一度返ります。
+* 断られたときの答えは RFC 9457（`application/problem+json`）です。`type` は `urn:town:problem:<slug>` です。
+* `RateLimit` と `RateLimit-Policy` ヘッダーが残りの回数を示します。
+"""
+
+
+def merge(own: Document, services: Iterable[tuple[Route, Document]]) -> Document:
+    """The description of the gateway and of every service behind it.
+
+    Args:
+        own: the gateway's own routes (app APIs, webhooks).
+        services: each service's row of the route table and its own description.
+    """
+    merged: Document = {
+        "openapi": "3.1.0",
+        "info": {"title": "町のデジタル基盤 API", "version": own["info"]["version"], "description": INTRODUCTION},
+        "servers": [{"url": "/"}],
+        "tags": [],
+        "paths": dict(own["paths"]),
+        "components": {kind: dict(parts) for kind, parts in own.get("components", {}).items()},
+    }
+    for route, document in services:
+        merged["tags"].append({"name": route.service, "description": route.title, "x-zone": route.zone.value})
+        _add(merged, route, document)
+    return merged
+
+
+def _add(merged: Document, route: Route, document: Document) -> None:
+    for path, item in document["paths"].items():
+        if route.reachable(path):
+            merged["paths"][route.prefix + path] = {
+                method: _operation(route, part) if method in METHODS else _rename(part, route.service)
+                for method, part in item.items()
+            }
+    for kind, parts in document.get("components", {}).items():
+        target = merged["components"].setdefault(kind, {})
+        for name, part in parts.items():
+            target.setdefault(_name(kind, name, route.service), _rename(part, route.service))
+
+
+def _operation(route: Route, operation: Document) -> Document:
+    renamed: Document = _rename(operation, route.service)
+    renamed["tags"] = [route.service, *operation.get("tags", ())]
+    if "operationId" in operation:
+        renamed["operationId"] = f"{route.service}_{operation['operationId']}"
+    return renamed
+
+
+def _name(kind: str, name: str, service: str) -> str:
+    return name if kind != "schemas" or name in SHARED_SCHEMAS else f"{service}.{name}"
+
+
+def _rename(part: Any, service: str) -> Any:
+    """The same part with its references led to the renamed components."""
+    if isinstance(part, Mapping):
+        return {
+            key: _reference(value, service) if key == "$ref" else _rename(value, service) for key, value in part.items()
+        }
+    if isinstance(part, list):
+        return [_rename(inner, service) for inner in part]
+    return part
+
+
+def _reference(reference: str, service: str) -> str:
+    found = _REFERENCE.match(reference)
+    return f"#/components/{found[1]}/{_name(found[1], found[2], service)}" if found else reference
+
+
+def public_operations(document: Document) -> set[Operation]:
+    """The operations of a service that ask for no token, as its own description says."""
+    return {
+        Operation(method.upper(), path)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS and not operation.get("security")
+    }
