@@ -1,0 +1,90 @@
+"""The directory of one town (``.town``): what stands where, and who may read it."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+LONGEST_SOCKET_PATH = 100
+
+
+@dataclass(frozen=True)
+class Place:
+    """The paths of one town.
+
+    Attributes:
+        directory: everything the town keeps; ``make reset`` removes it.
+    """
+
+    directory: Path
+
+    @property
+    def postgres(self) -> Path:
+        """Data, password and log of the database server."""
+        return self.directory / "postgres"
+
+    @property
+    def secrets(self) -> Path:
+        """What was made at the first start and must not be lost (0600)."""
+        return self.directory / "secrets.json"
+
+    @property
+    def keys(self) -> Path:
+        """Signing keys as PEM files (0600)."""
+        return self.directory / "keys"
+
+    @property
+    def vault(self) -> Path:
+        """What only the vault may read: its keys and its passwords (0700, of the vault's own user)."""
+        return self.directory / "vault"
+
+    @property
+    def vault_public_key(self) -> Path:
+        """The public half of the vault's key; everybody encrypts to it."""
+        return self.directory / "vault-public-key.json"
+
+    @property
+    def environments(self) -> Path:
+        """One file of settings per service, for the distributed mode (0600)."""
+        return self.directory / "environments"
+
+    @property
+    def logs(self) -> Path:
+        """One file per process."""
+        return self.directory / "logs"
+
+    @property
+    def sandbox(self) -> Path:
+        """The outside world's directory."""
+        return self.directory / "sandbox"
+
+    @property
+    def kafka(self) -> Path:
+        """Data of the broker in distributed mode."""
+        return self.directory / "kafka"
+
+    @property
+    def drop(self) -> Path:
+        """Where standard files wait for the core systems (ファイル連携)."""
+        return self.directory / "files"
+
+    @property
+    def internal_socket(self) -> Path:
+        """The socket on which the LGWAN services listen for the vault and the worker (0660).
+
+        A socket's path has about 100 bytes; a longer one goes to ``/var/tmp``.
+        """
+        wanted = self.directory / "internal.sock"
+        if len(str(wanted)) <= LONGEST_SOCKET_PATH:
+            return wanted
+        return Path("/var/tmp") / f"town-{hashlib.sha256(str(wanted).encode()).hexdigest()[:16]}.sock"  # noqa: S108
+
+    def make(self) -> None:
+        """Make the folders that are not there yet."""
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o755)
+        for folder, mode in (
+            (self.keys, 0o700),
+            (self.environments, 0o700),
+            (self.logs, 0o755),
+            (self.drop, 0o755),
+        ):
+            folder.mkdir(exist_ok=True, mode=mode)
