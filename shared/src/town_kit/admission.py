@@ -6,6 +6,7 @@ the last ``kept`` of them belong to the emergency lane, which must get through w
 
 from collections.abc import Callable
 
+from town_kit import telemetry
 from town_kit.asgi import App, Receive, Scope, Send, send_problem
 from town_kit.problems import Overloaded
 
@@ -38,7 +39,6 @@ class Admission:
         self.ordinary = slots - kept
         self.privileged = privileged
         self.in_flight = 0
-        self.refused = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit or refuse; health checks and anything but HTTP pass."""
@@ -46,7 +46,7 @@ class Admission:
             await self.app(scope, receive, send)
             return
         if self.in_flight >= self.ordinary and not (self.in_flight < self.slots and self.privileged(scope)):
-            self.refused += 1
+            telemetry.count("requests_refused", reason=Overloaded.slug)
             refusal = Overloaded("少し待ってから、もう一度送ってください。", retry_after=RETRY_AFTER_SECONDS)
             await send_problem(send, refusal)
             return

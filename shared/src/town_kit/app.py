@@ -80,6 +80,7 @@ def create_app(service: Service) -> FastAPI:
     for router in service.routers:
         app.router.routes.extend(router.routes)
     app.router.routes.extend(health_routes(checks(service)))
+    app.router.add_route("/openapi.json", _description, include_in_schema=False)  # inside only: the gateway merges it
     app.add_exception_handler(Problem, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_validation)
     app.add_exception_handler(HTTPException, _refuse_http)
@@ -115,6 +116,10 @@ def problem_response(problem: Problem) -> Response:
         headers={**problem.headers, "Cache-Control": "no-store"},
         media_type=PROBLEM_JSON,
     )
+
+
+async def _description(request: Request) -> Response:
+    return JSONResponse(request.app.openapi())
 
 
 async def _refuse(request: Request, problem: Exception) -> Response:

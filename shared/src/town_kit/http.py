@@ -34,6 +34,15 @@ def register_app(name: str, app: App) -> None:
     _apps[name] = app
 
 
+def registered_app(name: str) -> App:
+    """The application that ``asgi:<name>`` reaches.
+
+    Raises:
+        KeyError: none of that name runs in this process.
+    """
+    return _apps[name]
+
+
 def connect(address: str, *, timeout: float = 10.0, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
     """A client whose relative URLs go to ``address``; close it with ``async with``.
 
