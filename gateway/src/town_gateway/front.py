@@ -9,11 +9,10 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 
-from opentelemetry import metrics
-
 from town_gateway.forwarding import Forwarder, inner_scope, request_headers
 from town_gateway.rate_limit import RateLimiter, Verdict
 from town_gateway.routes import Match, RouteTable
+from town_kit import telemetry
 from town_kit.asgi import App, Header, Message, Receive, Scope, Send, header, send_problem
 from town_kit.auth import Principal, TokenVerifier
 from town_kit.problems import InvalidToken, NotFound, Problem, RateLimited
@@ -22,10 +21,9 @@ _TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 _BEARER = {"WWW-Authenticate": "Bearer"}
-EMERGENCY_SCOPE = "emergency:send"
+EMERGENCY_SCOPE = "emergency-messages:send"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-_refusals = metrics.get_meter("town.gateway").create_counter("town.gateway.refusals", description="401, 404 and 429")
 
 
 class Front:
@@ -73,7 +71,7 @@ class Front:
             if not verdict.allowed:
                 raise _rate_limited(verdict)
         except Problem as refusal:
-            _refusals.add(1, {"slug": refusal.slug})
+            telemetry.count("requests_refused", reason=refusal.slug)
             await send_problem(send, refusal, trace_id=traceparent[3:35].decode(), headers=answer)
             return
         ours = [(b"x-request-id", request_id), (b"traceparent", traceparent), *_forwarded(scope, client)]
@@ -108,16 +106,18 @@ class Front:
             raise NotFound
         if route.is_sign_in(method, path):
             return "sign-in", client
-        token = _bearer(scope)
         try:
-            if token is None:
-                raise InvalidToken("アクセストークンを付けて送ってください。", headers=_BEARER)
-            principal: Principal = await self.verifier.verify(token)
+            return _counted(await self._principal(scope))
         except InvalidToken:
             if route.is_public(method, path):
                 return "anonymous", client
             raise
-        return _counted(principal)
+
+    async def _principal(self, scope: Scope) -> Principal:
+        token = _bearer(scope)
+        if token is None:
+            raise InvalidToken("アクセストークンを付けて送ってください。", headers=_BEARER)
+        return await self.verifier.verify(token)
 
     def _known_caller(self, scope: Scope, client: str) -> tuple[str, str]:
         """Who is counted on a path of the gateway itself, whose routes check the token on their own."""

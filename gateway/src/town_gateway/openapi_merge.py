@@ -1,10 +1,18 @@
 """One OpenAPI 3.1 description of all services as they are seen from outside: prefixes added, inner routes left out."""
 
+import asyncio
 import re
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import httpx
+import structlog
+
 from town_gateway.routes import Operation, Route
+
+log = structlog.get_logger(__name__)
 
 Document = dict[str, Any]
 SHARED_SCHEMAS = frozenset({"Problem"})
@@ -16,6 +24,49 @@ INTRODUCTION = """住民・職員・事業者のための町の API です。日
 * 断られたときの答えは RFC 9457（`application/problem+json`）です。`type` は `urn:town:problem:<slug>` です。
 * `RateLimit` と `RateLimit-Policy` ヘッダーが残りの回数を示します。
 """
+
+
+KEEP_SECONDS = 300.0
+KEEP_PART_SECONDS = 5.0
+
+
+class Description:
+    """The merged description, asked from the services and kept for some minutes.
+
+    A service that does not answer is left out and named in ``x-unavailable``; then it is asked again soon.
+    """
+
+    def __init__(
+        self,
+        services: Mapping[str, Callable[[], AbstractAsyncContextManager[httpx.AsyncClient]]],
+        routes: Sequence[Route],
+    ) -> None:
+        self._services = services
+        self._routes = routes
+        self._kept: Document = {}
+        self._until = 0.0
+
+    async def document(self, own: Document) -> Document:
+        """The description of everything that can be reached from outside; ``own`` is the gateway's part."""
+        if time.monotonic() >= self._until:
+            found = await asyncio.gather(*(self._ask(route) for route in self._routes))
+            self._kept = merge(own, [(r, d) for r, d in zip(self._routes, found, strict=True) if d is not None])
+            missing = [r.service for r, d in zip(self._routes, found, strict=True) if d is None]
+            if missing:
+                self._kept["x-unavailable"] = missing
+            self._until = time.monotonic() + (KEEP_PART_SECONDS if missing else KEEP_SECONDS)
+        return self._kept
+
+    async def _ask(self, route: Route) -> Document | None:
+        try:
+            async with self._services[route.service]() as client:
+                answer = await client.get("/openapi.json", timeout=10)
+            answer.raise_for_status()
+            document: Document = answer.json()
+        except (httpx.HTTPError, OSError, ValueError) as failure:
+            log.warning("description_missing", service=route.service, reason=type(failure).__name__)
+            return None
+        return document
 
 
 def merge(own: Document, services: Iterable[tuple[Route, Document]]) -> Document:

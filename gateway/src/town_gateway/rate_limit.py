@@ -1,4 +1,4 @@
-"""Rate limits shared by all workers (流量制限), told in ``RateLimit`` headers (IETF draft-ietf-httpapi-ratelimit-headers).
+"""Rate limits shared by all workers (流量制限), told in ``RateLimit`` headers (draft-ietf-httpapi-ratelimit-headers).
 
 A worker does not ask the database at each request: it leases a block of tokens from an UNLOGGED table and counts them
 down in memory. A block is one hundredth of the quota, so that what a few workers hold unused stays within a few per

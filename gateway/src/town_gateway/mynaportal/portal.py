@@ -13,6 +13,8 @@ import httpx
 from pydantic import SecretStr
 
 from town_gateway.mynaportal.profile import AnswerUnreadable, Call, Profile, fill, read, read_fields
+from town_kit.http import Outbound
+from town_kit.problems import DependencyUnavailable
 
 TRANSIENT = frozenset({401, 403, 408, 425, 429})
 _RENEW_BEFORE_SECONDS = 30
@@ -53,13 +55,13 @@ class PortalClient:
 
     Args:
         profile: paths, fields and codes.
-        http: a client whose base address is the portal.
+        system: the outside system behind it.
         login_id, password: what the portal issued to the town.
     """
 
-    def __init__(self, profile: Profile, http: httpx.AsyncClient, *, login_id: str, password: SecretStr) -> None:
+    def __init__(self, profile: Profile, system: Outbound, *, login_id: str, password: SecretStr) -> None:
         self.profile = profile
-        self._http = http
+        self.system = system
         self._login_id = login_id
         self._password = password
         self._token = ""
@@ -91,11 +93,12 @@ class PortalClient:
         """
         call = self.profile.package
         try:
-            async with self._open(call, {"receipt_no": receipt_no}) as answer:
-                _judge(call, answer)
+            path, options = self._request(call, {"receipt_no": receipt_no}, await self._valid_token())
+            async with self.system.stream(call.method, path, **options) as answer:
+                self._judge(call, answer)
                 yield answer.aiter_bytes()
-        except httpx.HTTPError as failure:
-            raise PortalUnavailable(type(failure).__name__) from None
+        except DependencyUnavailable:
+            raise PortalUnavailable("no answer") from None
 
     async def confirm_receipt(self, receipt_no: str, *, revision: str, received_at: datetime) -> None:
         """Tell the portal that the package is stored (受領).
@@ -130,39 +133,32 @@ class PortalClient:
         await self._call(self.profile.status, values)
 
     async def _call(self, call: Call, values: Mapping[str, Any]) -> httpx.Response:
-        try:
-            async with self._open(call, values) as answer:
-                await answer.aread()
-        except httpx.HTTPError as failure:
-            raise PortalUnavailable(type(failure).__name__) from None
-        _judge(call, answer)
-        return answer
-
-    @asynccontextmanager
-    async def _open(self, call: Call, values: Mapping[str, Any]) -> AsyncIterator[httpx.Response]:
         """Send with a token; a token the portal no longer takes is renewed once."""
         answer = await self._send(call, values, await self._valid_token())
         if answer.status_code == 401:
-            await answer.aclose()
             self._renew_at = 0.0
             answer = await self._send(call, values, await self._valid_token())
-        try:
-            yield answer
-        finally:
-            await answer.aclose()
+        self._judge(call, answer)
+        return answer
 
     async def _send(self, call: Call, values: Mapping[str, Any], token: str | None) -> httpx.Response:
+        path, options = self._request(call, values, token)
+        try:
+            return await self.system.request(call.method, path, idempotent=True, **options)
+        except DependencyUnavailable:
+            raise PortalUnavailable("no answer") from None
+
+    def _request(self, call: Call, values: Mapping[str, Any], token: str | None) -> tuple[str, dict[str, Any]]:
         quoted = {name: quote(str(value), safe="") for name, value in values.items()}
-        request = self._http.build_request(
-            call.method,
-            fill(call.path, quoted),
-            params=fill(call.query, values) or None,
-            json=fill(call.body, values) if call.body else None,
-        )
+        options: dict[str, Any] = {}
+        if call.query:
+            options["params"] = fill(call.query, values)
+        if call.body:
+            options["json"] = fill(call.body, values)
         if token is not None:
             header = self.profile.token_header
-            request.headers[header.name] = fill(header.value, {"token": token})
-        return await self._http.send(request, stream=True)
+            options["headers"] = {header.name: fill(header.value, {"token": token})}
+        return fill(call.path, quoted), options
 
     async def _valid_token(self) -> str:
         async with self._logging_in:
@@ -174,23 +170,20 @@ class PortalClient:
         call = self.profile.login
         values = {"login_id": self._login_id, "password": self._password.get_secret_value()}
         answer = await self._send(call, values, None)
-        try:
-            await answer.aread()
-        finally:
-            await answer.aclose()
-        _judge(call, answer)
+        self._judge(call, answer)
         fields = read_fields(_json(answer), call.fields)
         self._token = fields["token"]
         self._renew_at = time.monotonic() + max(1, int(fields["expires_in"]) - _RENEW_BEFORE_SECONDS)
 
-
-def _judge(call: Call, answer: httpx.Response) -> None:
-    status = answer.status_code
-    if 200 <= status < 300 or status in call.already_done:
-        return
-    if status in TRANSIENT or status >= 500 or status < 400:
-        raise PortalUnavailable(f"status {status}")
-    raise PortalRefused(status)
+    def _judge(self, call: Call, answer: httpx.Response) -> None:
+        status = answer.status_code
+        if 200 <= status < 300 or status in call.already_done:
+            return
+        if status == 401:
+            self._renew_at = 0.0
+        if status in TRANSIENT or status >= 500 or status < 400:
+            raise PortalUnavailable(f"status {status}")
+        raise PortalRefused(status)
 
 
 def _json(answer: httpx.Response) -> Any:

@@ -6,7 +6,7 @@ that failed, and nobody has to clean up behind it.
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,16 +17,14 @@ from town_gateway.mynaportal.intake import Acknowledgement
 from town_gateway.mynaportal.portal import Listed
 from town_kit.ids import new_id
 
-FIRST_PAUSE = timedelta(seconds=5)
-LONGEST_PAUSE_SECONDS = 900
-_STATUS_IDS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:town:connector:status")
-
 # 5, 10, 20 … seconds, at most a quarter of an hour.
-_PAUSE = f"make_interval(secs => least({LONGEST_PAUSE_SECONDS}, {FIRST_PAUSE.seconds} * power(2, least({{n}}, 20))))"
+BACK_OFF = {"first": 5.0, "longest": 900.0}
+_STATUS_IDS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:town:connector:status")
 
 _PORTAL = text("INSERT INTO portals (name, next_poll_at) VALUES (:name, :now) ON CONFLICT DO NOTHING")
 _CLAIM_POLL = text(
-    f"""UPDATE portals SET failures = failures + 1, next_poll_at = :now + {_PAUSE.format(n="failures")}
+    """UPDATE portals SET failures = failures + 1, next_poll_at = :now
+          + make_interval(secs => least(:longest, :first * power(2, least(failures, 20))))
         WHERE name = :name AND next_poll_at <= :now RETURNING cursor, next_poll_at AS claimed_until"""
 )
 _KEEP_LISTED = text(
@@ -43,14 +41,16 @@ _POLLED = text(
 )
 _POLL_NOW = text("UPDATE portals SET next_poll_at = least(next_poll_at, :now) WHERE name = :name")
 _CLAIM_APPLICATIONS = text(
-    f"""UPDATE portal_applications SET attempts = attempts + 1, next_attempt_at = :now + {_PAUSE.format(n="attempts")}
+    """UPDATE portal_applications SET attempts = attempts + 1, next_attempt_at = :now
+          + make_interval(secs => least(:longest, :first * power(2, least(attempts, 20))))
         WHERE id IN (SELECT id FROM portal_applications WHERE confirmed_at IS NULL AND next_attempt_at <= :now
                      ORDER BY next_attempt_at LIMIT :limit FOR UPDATE SKIP LOCKED)
         RETURNING id, receipt_no, revision, received_at, mynaportal_procedure_id, handed_over_at"""
 )
 _HANDED_OVER = text(
     """UPDATE portal_applications
-       SET handed_over_at = :now, outcome = :outcome, application_id = :application_id, reason = :reason WHERE id = :id"""
+       SET handed_over_at = :now, outcome = :outcome, application_id = :application_id, reason = :reason
+       WHERE id = :id"""
 )
 _CONFIRMED = text("UPDATE portal_applications SET confirmed_at = :now WHERE id = :id")
 _KEEP_STATUS = text(
@@ -60,7 +60,8 @@ _KEEP_STATUS = text(
 )
 # In order per receipt number, and only after the portal knows that the application arrived.
 _CLAIM_STATUSES = text(
-    f"""UPDATE portal_statuses SET attempts = attempts + 1, next_attempt_at = :now + {_PAUSE.format(n="attempts")}
+    """UPDATE portal_statuses SET attempts = attempts + 1, next_attempt_at = :now
+          + make_interval(secs => least(:longest, :first * power(2, least(attempts, 20))))
         WHERE id IN (
           SELECT s.id FROM portal_statuses s WHERE s.settled_at IS NULL AND s.next_attempt_at <= :now
             AND NOT EXISTS (SELECT 1 FROM portal_statuses e WHERE e.receipt_no = s.receipt_no
@@ -76,7 +77,7 @@ _SETTLED = text("UPDATE portal_statuses SET settled_at = :now, settlement = :set
 async def claim_poll(session: AsyncSession, name: str, now: datetime) -> Row[Any] | None:
     """The cursor to poll from when a poll is due, else None."""
     await session.execute(_PORTAL, {"name": name, "now": now})
-    return (await session.execute(_CLAIM_POLL, {"name": name, "now": now})).one_or_none()
+    return (await session.execute(_CLAIM_POLL, {"name": name, "now": now, **BACK_OFF})).one_or_none()
 
 
 async def keep_listed(session: AsyncSession, items: Sequence[Listed], now: datetime) -> None:
@@ -117,7 +118,7 @@ async def poll_now(session: AsyncSession, name: str, now: datetime) -> None:
 
 async def claim_applications(session: AsyncSession, now: datetime, limit: int) -> Sequence[Row[Any]]:
     """Applications that are due for an attempt."""
-    return (await session.execute(_CLAIM_APPLICATIONS, {"now": now, "limit": limit})).all()
+    return (await session.execute(_CLAIM_APPLICATIONS, {"now": now, "limit": limit, **BACK_OFF})).all()
 
 
 async def handed_over(session: AsyncSession, row_id: UUID, acknowledged: Acknowledgement, now: datetime) -> None:
@@ -164,7 +165,7 @@ async def keep_status(
 
 async def claim_statuses(session: AsyncSession, now: datetime, limit: int) -> Sequence[Row[Any]]:
     """Statuses that are due, at most one per receipt number."""
-    return (await session.execute(_CLAIM_STATUSES, {"now": now, "limit": limit})).all()
+    return (await session.execute(_CLAIM_STATUSES, {"now": now, "limit": limit, **BACK_OFF})).all()
 
 
 async def settled(session: AsyncSession, row_id: UUID, settlement: str, now: datetime) -> None:

@@ -12,14 +12,14 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
+from town_kit.messaging.consumer import Consumer, Received
+from town_kit.messaging.event import Reader
 
 from town_gateway.mynaportal import repository
 from town_gateway.mynaportal.portal import PortalClient, PortalRefused, PortalUnavailable
 from town_gateway.mynaportal.profile import Told
 from town_kit.clock import JST, Clock
 from town_kit.db import Database
-from town_kit.messaging.consumer import Consumer, Received
-from town_kit.messaging.event import Reader
 
 log = structlog.get_logger(__name__)
 
@@ -113,7 +113,7 @@ class StatusPusher:
             return 0
         except PortalRefused as refused:
             settlement = f"refused:{refused.status}"
-            log.error("portal_status_refused", receipt_no=row.receipt_no, sequence=row.sequence, reason=settlement)
+            log.warning("portal_status_refused", receipt_no=row.receipt_no, sequence=row.sequence, reason=settlement)
         async with self.database.begin() as session:
             await repository.settled(session, row.id, settlement, self.clock.now())
         return 1

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from standardwebhooks import Webhook
 
+from town_gateway.adapters import Wired
 from town_gateway.mynaportal.events import PortalPollRequested
 from town_gateway.mynaportal.models import Portal, WebhookMessage
 from town_kit.clock import Clock
@@ -28,6 +29,8 @@ SECRET_BYTES = range(24, 65)
 BODY_LIMIT = 20_000
 ID_LIMIT = 255
 REMEMBER = timedelta(days=14)
+
+router = TownRouter(prefix="/webhooks", tags=["Webhook"])
 
 
 def check_secret(secret: SecretStr) -> SecretStr:
@@ -55,7 +58,7 @@ def verify(secret: SecretStr, body: bytes, request: Request) -> str:
     try:
         Webhook(secret.get_secret_value()).verify(body, dict(request.headers), json_parse=False)
         message_id = request.headers["webhook-id"]
-    except Exception:  # noqa: BLE001 - a malformed header raises ValueError and others: all mean "not signed"
+    except Exception:
         raise WebhookSignature("署名・時刻・識別子を確認してください。") from None
     if len(message_id) > ID_LIMIT:
         raise WebhookSignature("署名・時刻・識別子を確認してください。")
@@ -81,30 +84,23 @@ async def take(session: AsyncSession, message_id: str, clock: Clock) -> bool:
 async def forget(database: Database, clock: Clock) -> int:
     """Remove webhooks that are too old to be repeated; the standard's retries end after 76 hours."""
     async with database.begin() as session:
-        done = await session.execute(
-            delete(WebhookMessage).where(WebhookMessage.received_at < clock.now() - REMEMBER)
-        )
+        done = await session.execute(delete(WebhookMessage).where(WebhookMessage.received_at < clock.now() - REMEMBER))
     return max(0, done.rowcount)  # type: ignore[attr-defined]
 
 
-def webhook_router(secret: SecretStr, clock: Clock) -> TownRouter:
-    """The routes under ``/webhooks``."""
-    router = TownRouter(prefix="/webhooks", tags=["Webhook"])
-
-    @router.post(
-        "/mynaportal",
-        scope=None,
-        official="Standard Webhooks",
-        problems=(WebhookSignature, PayloadTooLarge),
-        status_code=204,
-    )
-    async def take_portal_webhook(request: Request, begin: Begin) -> Response:
-        """マイナポータルからの通知を受け取る。署名を確かめ、申請の取得をすぐに始めます。同じ通知は一度だけ扱います。"""
-        message_id = verify(secret, await _bounded(request), request)
-        await take(await begin(), message_id, clock)
-        return Response(status_code=204)
-
-    return router
+@router.post(
+    "/mynaportal",
+    scope=None,
+    official="Standard Webhooks",
+    problems=(WebhookSignature, PayloadTooLarge),
+    status_code=204,
+)
+async def take_portal_webhook(request: Request, begin: Begin, wired: Wired) -> Response:
+    """マイナポータルからの通知を受け取る。署名を確かめ、申請の取得をすぐに始めます。同じ通知は一度だけ扱います。"""
+    assert wired.webhook_secret is not None, "the route is served only where there is a secret"
+    message_id = verify(wired.webhook_secret, await _bounded(request), request)
+    await take(await begin(), message_id, wired.clock)
+    return Response(status_code=204)
 
 
 async def _bounded(request: Request) -> bytes:

@@ -4,12 +4,12 @@ import gzip
 from collections.abc import Awaitable, Callable
 from functools import cache
 from importlib import resources
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from town_gateway.portal.showcase import Showcase
+from town_gateway.adapters import adapters_of
+from town_kit.openapi import describe
 from town_kit.routing import TownRouter
 
 PAGES = {
@@ -19,7 +19,10 @@ PAGES = {
     "/portal/index.js": ("index.js", "text/javascript; charset=utf-8"),
     "/portal/reference.js": ("reference.js", "text/javascript; charset=utf-8"),
 }
-POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "Referrer-Policy": "no-referrer",
@@ -46,32 +49,29 @@ def _page(name: str, media_type: str) -> Endpoint:
     return page
 
 
-def portal_router(
-    showcase: Showcase, *, municipality: str, describe: Callable[[], Awaitable[dict[str, Any]]]
-) -> TownRouter:
-    """The pages, and the three documents they read.
+async def _openapi(request: Request) -> Response:
+    document = await adapters_of(request).description.document(describe(request.app))
+    return JSONResponse(document, headers={"Cache-Control": "no-cache"})
 
-    Args:
-        showcase: the journey and the test tokens of a trial; empty in production.
-        municipality: the town's name, as the page shows it.
-        describe: the merged OpenAPI description.
-    """
-    router = TownRouter()
+
+async def _journey(request: Request) -> Response:
+    wired = adapters_of(request)
+    state = await wired.showcase.state()
+    return JSONResponse({"municipality": wired.municipality, **state}, headers={"Cache-Control": "no-store"})
+
+
+async def _test_tokens(request: Request) -> Response:
+    return JSONResponse(await adapters_of(request).showcase.tokens(), headers={"Cache-Control": "no-store"})
+
+
+def _pages() -> TownRouter:
+    pages = TownRouter()
     for path, (name, media_type) in PAGES.items():
-        router.add_route(path, _page(name, media_type), include_in_schema=False)
+        pages.add_route(path, _page(name, media_type), include_in_schema=False)
+    pages.add_route("/openapi.json", _openapi, include_in_schema=False)
+    pages.add_route("/portal/journey", _journey, include_in_schema=False)
+    pages.add_route("/portal/test-tokens", _test_tokens, include_in_schema=False)
+    return pages
 
-    async def openapi(_: Request) -> Response:
-        return JSONResponse(await describe(), headers={"Cache-Control": "no-cache"})
 
-    async def journey(_: Request) -> Response:
-        state = await showcase.state()
-        return JSONResponse({"municipality": municipality, **state}, headers={"Cache-Control": "no-store"})
-
-    async def tokens(_: Request) -> Response:
-        return JSONResponse(await showcase.tokens(), headers={"Cache-Control": "no-store"})
-
-    router.add_route("/openapi.json", openapi, include_in_schema=False)
-    router.add_route("/portal/journey", journey, include_in_schema=False)
-    if showcase.folder is not None:
-        router.add_route("/portal/test-tokens", tokens, include_in_schema=False)
-    return router
+router = _pages()

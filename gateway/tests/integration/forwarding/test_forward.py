@@ -63,7 +63,9 @@ async def served(app: Any, *, path: str | None = None) -> AsyncIterator[str]:
         await task
 
 
-def request_scope(method: str = "POST", raw_path: bytes = b"/echo/v1/%E7%94%B3/a%2Fb", query: bytes = b"q=%20a&q=b") -> Scope:
+def request_scope(
+    method: str = "POST", raw_path: bytes = b"/echo/v1/%E7%94%B3/a%2Fb", query: bytes = b"q=%20a&q=b"
+) -> Scope:
     outer: Scope = {
         "type": "http",
         "asgi": {"version": "3.0"},

@@ -15,7 +15,9 @@ def test_the_first_segment_names_the_service() -> None:
     assert (match.route.service, match.path) == ("procedures", "/v1/applications/1")
 
 
-@pytest.mark.parametrize("path", ["/", "/openapi.json", "/apps/kosodate/v1/inbox", "/webhooks/mynaportal", "/procedures"])
+@pytest.mark.parametrize(
+    "path", ["/", "/openapi.json", "/apps/kosodate/v1/inbox", "/webhooks/mynaportal", "/procedures"]
+)
 def test_other_paths_belong_to_the_gateway_itself(path: str) -> None:
     assert TABLE.match(path) is None
 

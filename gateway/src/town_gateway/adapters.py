@@ -1,0 +1,46 @@
+"""What the gateway's own routes are handed; chosen in ``wiring.py`` and nowhere else."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Annotated
+
+import httpx
+from fastapi import Depends, Request
+from pydantic import SecretStr
+
+from town_gateway.openapi_merge import Description
+from town_gateway.portal.showcase import Showcase
+from town_kit.clock import Clock
+
+Connect = Callable[[], AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """One per process.
+
+    Attributes:
+        clock: the time.
+        services: service name → opens a client to it.
+        webhook_secret: the portal's, or None where no portal announces anything.
+        showcase: what the first page shows of a trial.
+        description: the merged OpenAPI description.
+        municipality: the town's name.
+    """
+
+    clock: Clock
+    services: Mapping[str, Connect]
+    webhook_secret: SecretStr | None
+    showcase: Showcase
+    description: Description
+    municipality: str
+
+
+def adapters_of(request: Request) -> Adapters:
+    """The adapters of the application that answers."""
+    found: Adapters = request.app.state.runtime.extras["adapters"]
+    return found
+
+
+Wired = Annotated[Adapters, Depends(adapters_of)]
