@@ -6,7 +6,7 @@ never part of a problem: a My Number would come back to the caller and stand in 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 URN = "urn:town:problem:"
 
@@ -49,6 +49,11 @@ class Problem(Exception):
         self.headers = dict(headers or {})
         if retry_after is not None:
             self.headers["Retry-After"] = str(retry_after)
+
+    def with_status(self, status: int) -> Self:
+        """This refusal under another status: a certificate refused at login is a 401, at an application a 422."""
+        self.status = status  # type: ignore[misc]
+        return self
 
     def document(self, *, trace_id: str | None = None) -> dict[str, Any]:
         """The body of the answer: type, title, status, detail, errors and the trace id, nothing of the request."""
