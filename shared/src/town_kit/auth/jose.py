@@ -84,6 +84,21 @@ class PrivateKey:
         return cls(_valid_kid(kid or key.thumbprint()), key)
 
     @classmethod
+    def from_jwk(cls, member: Mapping[str, Any]) -> Self:
+        """The key in a private JWK.
+
+        Raises:
+            ValueError: it is no private key on P-256, or its kid has another form.
+        """
+        try:
+            key = ECKey.import_key(dict(member))
+        except (JoseError, ValueError, TypeError) as error:
+            raise ValueError("no elliptic curve key in JWK") from error
+        if not key.is_private or key.curve_name != "P-256":
+            raise ValueError("the key must be a private key on P-256")
+        return cls(_valid_kid(member.get("kid") or key.thumbprint()), key)
+
+    @classmethod
     def load(cls, path: Path, *, kid: str | None = None) -> Self:
         """The key in the PEM file ``path``."""
         return cls.from_pem(path.read_bytes(), kid=kid)
@@ -91,6 +106,10 @@ class PrivateKey:
     def to_pem(self) -> bytes:
         """The key as PEM (PKCS #8, unencrypted)."""
         return self._key.as_pem(private=True)
+
+    def to_jwk(self) -> dict[str, Any]:
+        """The key as a private JWK."""
+        return {**self._key.as_dict(private=True), "kid": self.kid}
 
     def save(self, path: Path) -> None:
         """Write the PEM file, readable by its owner alone; an existing file is never replaced."""

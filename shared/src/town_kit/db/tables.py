@@ -55,6 +55,7 @@ GRANTS = {
     "dead_letters": "SELECT, INSERT, UPDATE",
     "idempotency_keys": "SELECT, INSERT, DELETE",
     "audit_records": "SELECT, INSERT",
+    "audit_pending": "SELECT, INSERT, DELETE",
     "audit_chain": "SELECT, INSERT",
     "blobs": "SELECT, INSERT, UPDATE, DELETE",
     "blob_chunks": "SELECT, INSERT, DELETE",
