@@ -1,0 +1,354 @@
+"""Files from outside, opened safely: ZIP archives, CSV tables, XML, and a look at what a file really is.
+
+What a file says of itself (its name, its size, its type) is a claim. Bytes are counted while they are inflated, types
+are found by looking, and whatever cannot be judged is refused.
+"""
+
+import codecs
+import csv
+import io
+import re
+import stat
+import struct
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import IO
+from urllib.parse import unquote_to_bytes
+
+from lxml import etree
+
+from town_kit.problems import ArchiveUnsafe, DocumentUnsafe
+
+PIECE = 64 * 1024
+HEAD = 4096
+CSV = "text/csv"
+_IN_MEMORY = 4 * 1024 * 1024
+_ENCRYPTED = 0x1
+_UTF8 = 0x800
+_STORED_OR_DEFLATED = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+
+# What a file begins with → its media type.
+SIGNATURES: Sequence[tuple[int, bytes, str]] = (
+    (0, b"%PDF-", "application/pdf"),
+    (0, b"\xff\xd8\xff", "image/jpeg"),
+    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
+    (0, b"PK\x03\x04", "application/zip"),
+    (0, b"PK\x05\x06", "application/zip"),
+    (0, b"\x1f\x8b", "application/gzip"),
+    (0, b"7z\xbc\xaf\x27\x1c", "application/x-7z-compressed"),
+    (0, b"Rar!\x1a\x07", "application/vnd.rar"),
+    (0, b"BZh", "application/x-bzip2"),
+    (0, b"\xfd7zXZ\x00", "application/x-xz"),
+    (0, b"\x28\xb5\x2f\xfd", "application/zstd"),
+    (0, b"MSCF", "application/vnd.ms-cab-compressed"),
+    (2, b"-lh", "application/x-lzh"),
+    (257, b"ustar", "application/x-tar"),
+)
+ARCHIVES = frozenset(media for _, _, media in SIGNATURES if not media.startswith(("image/", "application/pdf")))
+_ACTIVE_NAMES = ("JavaScript", "Launch", "EmbeddedFile", "EmbeddedFiles", "RichMedia")
+_ACTIVE_PDF = re.compile(rb"/(?:%s)\b|/XFA\s*(?:\[|\d+\s+\d+\s+R)" % "|".join(_ACTIVE_NAMES).encode())
+_ESCAPED_PDF_NAME = re.compile(rb"/([A-Za-z]*(?:#[0-9A-Fa-f]{2}[A-Za-z]*)+)")
+_NOT_CP932 = re.compile("[\x80\xa0\uf8f0-\uf8f3]")  # what the codec makes of bytes that stand for nothing
+_DECLARATION = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY|ELEMENT|ATTLIST|NOTATION)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much an archive may hold. Sizes are bytes after decompression, counted while inflating."""
+
+    total: int = 50 * 1024 * 1024
+    each: int = 20 * 1024 * 1024
+    entries: int = 1_000
+    ratio: int = 100
+    name_length: int = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file of an archive: its name as decoded, its real size, and its type as found by looking."""
+
+    name: str
+    size: int
+    media_type: str | None
+    _start: int
+
+
+class Archive:
+    """A checked archive; see :func:`open_archive`."""
+
+    def __init__(self, members: Sequence[Member], content: IO[bytes]) -> None:
+        self.members: Mapping[str, Member] = {member.name: member for member in members}
+        self._content = content
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a member.
+
+        Raises:
+            KeyError: there is no such member.
+        """
+        member = self.members[name]
+        self._content.seek(member._start)
+        return self._content.read(member.size)
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """The bytes of a member in pieces of 64 KiB."""
+        member = self.members[name]
+        done = 0
+        while done < member.size:
+            self._content.seek(member._start + done)
+            piece = self._content.read(min(PIECE, member.size - done))
+            done += len(piece)
+            yield piece
+
+
+@contextmanager
+def open_archive(file: IO[bytes], limits: Limits | None = None) -> Iterator[Archive]:
+    """Check a ZIP archive whole and give its members; run it in a thread.
+
+    Names without the UTF-8 flag are read as CP932, as Japanese Windows writes them. Directories are passed over.
+
+    Args:
+        file: a seekable file with the archive and nothing else.
+        limits: how much it may hold.
+
+    Raises:
+        ArchiveUnsafe: it is no ZIP archive, is damaged or encrypted, goes over a limit, or has a member whose name is
+            absolute, climbs (``..``) or stands twice, that is a link or itself an archive, or that overlaps another.
+    """
+    limits = limits or Limits()
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as content:
+        try:
+            with zipfile.ZipFile(file, metadata_encoding="cp932") as archive:
+                entries = _checked_entries(archive, file, limits)
+                members = _inflate_all(archive, entries, content, limits)
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            struct.error,
+            UnicodeDecodeError,
+            NotImplementedError,
+            EOFError,
+            OverflowError,
+            ValueError,
+        ) as error:
+            raise ArchiveUnsafe("ZIPファイルが壊れているか、扱えない形式です。作り直して送ってください。") from error
+        yield Archive(members, content)
+
+
+def _checked_entries(archive: zipfile.ZipFile, file: IO[bytes], limits: Limits) -> list[tuple[str, zipfile.ZipInfo]]:
+    infos = archive.infolist()
+    if len(infos) > limits.entries:
+        raise ArchiveUnsafe(f"ファイルの数は {limits.entries} までです。")
+    _check_layout(infos, file)
+    names: set[str] = set()
+    entries = []
+    for info in infos:
+        name = _safe_name(info, limits)
+        if name.casefold() in names:
+            raise ArchiveUnsafe("同じ名前のファイルが二つあります。")
+        names.add(name.casefold())
+        kind = stat.S_IFMT(info.external_attr >> 16)
+        if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
+            raise ArchiveUnsafe("リンクなど、通常のファイルでないものが入っています。")
+        if info.flag_bits & _ENCRYPTED:
+            raise ArchiveUnsafe("パスワード付きのファイルは受け付けていません。")
+        if info.compress_type not in _STORED_OR_DEFLATED:
+            raise ArchiveUnsafe("この圧縮方式は受け付けていません。")
+        if not info.is_dir():
+            entries.append((name, info))
+        elif info.file_size or info.compress_size:
+            raise ArchiveUnsafe("フォルダーに中身が書かれています。")
+    return entries
+
+
+def _check_layout(infos: Sequence[zipfile.ZipInfo], file: IO[bytes]) -> None:
+    """Members follow one another from the first byte on; overlapping ones would count the same bytes many times."""
+    end = 0
+    for index, info in enumerate(sorted(infos, key=lambda info: info.header_offset)):
+        if info.header_offset < end or (index == 0 and info.header_offset != 0):
+            raise ArchiveUnsafe("ZIPファイルの構造が正しくありません。")
+        file.seek(info.header_offset)
+        header = file.read(30)
+        if len(header) != 30 or header[:4] != b"PK\x03\x04":
+            raise ArchiveUnsafe("ZIPファイルの構造が正しくありません。")
+        name_length, extra_length = struct.unpack("<HH", header[26:30])
+        end = info.header_offset + 30 + name_length + extra_length + info.compress_size
+
+
+def _safe_name(info: zipfile.ZipInfo, limits: Limits) -> str:
+    name = info.filename.replace("\\", "/")
+    path = PurePosixPath(name)
+    bad = (
+        not name
+        or len(name) > limits.name_length
+        or path.is_absolute()
+        or ".." in path.parts
+        or re.match(r"[A-Za-z]:", name)
+        or any(ord(character) < 32 or ord(character) == 127 for character in name)
+        or "\x00" in info.orig_filename
+    )
+    if bad:
+        raise ArchiveUnsafe("ファイル名に使えない文字や場所が含まれています。")
+    return str(path)
+
+
+def _inflate_all(
+    archive: zipfile.ZipFile, entries: Sequence[tuple[str, zipfile.ZipInfo]], content: IO[bytes], limits: Limits
+) -> list[Member]:
+    members, total = [], 0
+    for name, info in entries:
+        start, size, head = total, 0, b""
+        with archive.open(info) as source:
+            while piece := source.read(PIECE):
+                size += len(piece)
+                total += len(piece)
+                if size > limits.each or total > limits.total:
+                    raise ArchiveUnsafe("展開後のファイルが大きすぎます。")
+                if size > PIECE and size > limits.ratio * max(info.compress_size, 1):
+                    raise ArchiveUnsafe("圧縮率が高すぎるファイルが入っています。")
+                head = head or piece[:HEAD]
+                content.write(piece)
+        media_type = sniff(head)
+        if media_type in ARCHIVES:
+            raise ArchiveUnsafe("ZIPの中に圧縮ファイルを入れることはできません。")
+        members.append(Member(name, size, media_type, start))
+    return members
+
+
+def sniff(head: bytes) -> str | None:
+    """The media type of a file by its first bytes (4 KiB are enough), or None.
+
+    Text is told apart as XML, JSON or CSV (anything else that reads as text).
+    """
+    for offset, mark, media_type in SIGNATURES:
+        if head[offset : offset + len(mark)] == mark:
+            return media_type
+    if not head or b"\x00" in head:
+        return None
+    text = _decoded_head(head)
+    if text is None:
+        return None
+    start = text.lstrip("\ufeff \t\r\n")[:1]
+    return {"<": "application/xml", "{": "application/json", "[": "application/json"}.get(start, CSV)
+
+
+def _decoded_head(head: bytes) -> str | None:
+    for encoding in ("utf-8", "cp932"):
+        try:
+            text = codecs.getincrementaldecoder(encoding)().decode(head)
+        except UnicodeDecodeError:
+            continue
+        return None if _NOT_CP932.search(text) else text
+    return None
+
+
+def inspect_document(file: IO[bytes], media_type: str) -> None:
+    """Check that a file is what it is said to be and holds nothing active; run it in a thread.
+
+    Raises:
+        DocumentUnsafe: its bytes are of another type, or a PDF is encrypted, runs scripts or carries files.
+    """
+    file.seek(0)
+    head = file.read(HEAD)
+    if sniff(head) != media_type:
+        raise DocumentUnsafe("ファイルの中身が種類と合いません。PDF・JPEG・PNG などで保存し直してください。")
+    if media_type == "application/pdf":
+        _inspect_pdf(file)
+    if media_type == "application/xml":
+        file.seek(0)
+        _refuse_declarations(file.read())
+    file.seek(0)
+
+
+def _inspect_pdf(file: IO[bytes]) -> None:
+    file.seek(0)
+    content = file.read()
+    if b"%%EOF" not in content[-2048:]:
+        raise DocumentUnsafe("PDFが途中で切れています。保存し直してください。")
+    if b"/Encrypt" in content[-65536:]:
+        raise DocumentUnsafe("パスワード付きのPDFは受け付けていません。")
+    escaped = (
+        bytes(unquote_to_bytes(m[1].replace(b"#", b"%"))).decode("latin-1") for m in _ESCAPED_PDF_NAME.finditer(content)
+    )
+    if _ACTIVE_PDF.search(content) or any(name in _ACTIVE_NAMES for name in escaped):
+        raise DocumentUnsafe("動作や添付を含むPDFは受け付けていません。印刷用に保存し直してください。")
+
+
+def parse_xml(content: bytes, *, limit: int = 5 * 1024 * 1024, depth: int = 100) -> etree._Element:
+    """The root of an XML document that declares nothing and fetches nothing.
+
+    Raises:
+        DocumentUnsafe: longer than ``limit`` bytes, deeper than ``depth``, with a DOCTYPE, or not well formed.
+    """
+    if len(content) > limit:
+        raise DocumentUnsafe("XMLが大きすぎます。")
+    _refuse_declarations(content)
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_pis=True, remove_comments=True
+    )
+    try:
+        root = etree.fromstring(content, parser)
+    except (etree.XMLSyntaxError, ValueError):
+        raise DocumentUnsafe("XMLとして読めません。") from None
+    if root.getroottree().docinfo.doctype or _depth(root) > depth:
+        raise DocumentUnsafe("XMLの構造を扱えません。")
+    return root
+
+
+def _refuse_declarations(content: bytes) -> None:
+    if b"\x00" in content or _DECLARATION.search(content):  # NUL: UTF-16 and UTF-32 would hide a DOCTYPE
+        raise DocumentUnsafe("DOCTYPEを含むXMLや、UTF-8でないXMLは受け付けていません。")
+
+
+def _depth(root: etree._Element) -> int:
+    deepest, waiting = 1, [(root, 1)]
+    while waiting:
+        element, level = waiting.pop()
+        deepest = max(deepest, level)
+        waiting.extend((child, level + 1) for child in element)
+    return deepest
+
+
+def decode_text(content: bytes) -> str:
+    """Text whose encoding is UTF-8 (with or without BOM) or CP932.
+
+    Raises:
+        DocumentUnsafe: it is neither.
+    """
+    for encoding in ("utf-8-sig", "cp932"):
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if not _NOT_CP932.search(text):
+            return text
+    raise DocumentUnsafe("文字コードは UTF-8 か Shift_JIS にしてください。")
+
+
+def read_csv(
+    content: bytes, *, rows: int = 100_000, columns: int = 500, field_length: int = 10_000
+) -> Iterator[list[str]]:
+    """The rows of a CSV file (RFC 4180) in UTF-8 or CP932, empty lines passed over.
+
+    Raises:
+        DocumentUnsafe: another encoding, a NUL, a broken quotation, or more than the limits.
+    """
+    text = decode_text(content)
+    if "\x00" in text:
+        raise DocumentUnsafe("CSVとして読めません。")
+    count = 0
+    try:
+        for row in csv.reader(io.StringIO(text, newline=""), strict=True):
+            if not row:
+                continue
+            count += 1
+            if count > rows or len(row) > columns or any(len(field) > field_length for field in row):
+                raise DocumentUnsafe("CSVの行・列・項目が大きすぎます。")
+            yield row
+    except csv.Error:
+        raise DocumentUnsafe("CSVの引用符を確認してください。") from None

@@ -1,0 +1,207 @@
+"""What a sender may try with an archive, a table, a document."""
+
+import io
+import stat
+import struct
+import tempfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from town_kit.archives import Limits, decode_text, inspect_document, open_archive, parse_xml, read_csv, sniff
+from town_kit.problems import ArchiveUnsafe, DocumentUnsafe
+
+PDF = b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n%%EOF\n"
+ZEROS = 50 * 1024 * 1024
+
+
+def archive(*members: tuple[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> io.BytesIO:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as made:
+        for name, content in members:
+            made.writestr(name, content)
+    return buffer
+
+
+def refused(file: io.BytesIO, limits: Limits | None = None) -> str:
+    with pytest.raises(ArchiveUnsafe) as raised, open_archive(file, limits):
+        pytest.fail("the archive was opened")
+    return raised.value.detail or ""
+
+
+def test_a_good_archive_gives_its_members_with_what_they_really_are() -> None:
+    file = archive(("申請書.pdf", PDF), ("data/申請.csv", "氏名,住所\n穴水,町\n".encode("cp932")), ("a.xml", b"<a/>"))
+    with open_archive(file) as opened:
+        assert {name: member.media_type for name, member in opened.members.items()} == {
+            "申請書.pdf": "application/pdf",
+            "data/申請.csv": "text/csv",
+            "a.xml": "application/xml",
+        }
+        assert opened.read("申請書.pdf") == PDF
+        assert b"".join(opened.pieces("a.xml")) == b"<a/>"
+        with pytest.raises(KeyError):
+            opened.read("other")
+
+
+def test_a_name_without_the_utf8_flag_is_read_as_cp932() -> None:
+    raw = archive(("xxxxxx.csv", b"a,b\n")).getvalue().replace(b"xxxxxx.csv", "申請書.csv".encode("cp932"))
+    with open_archive(io.BytesIO(raw)) as opened:
+        assert list(opened.members) == ["申請書.csv"]
+
+
+@pytest.mark.case("D-13")
+def test_a_bomb_is_refused_before_it_is_inflated(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = archive(("zeros.csv", b"\0" * ZEROS))
+    assert len(file.getvalue()) < 60_000
+    written = 0
+    original = tempfile.SpooledTemporaryFile.write
+
+    def counting(self: object, piece: bytes) -> int:
+        nonlocal written
+        written += len(piece)
+        return original(self, piece)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "write", counting)
+    assert "圧縮率" in refused(file)
+    assert written < 8 * 1024 * 1024
+
+
+@pytest.mark.case("D-13")
+def test_sizes_are_counted_and_not_believed() -> None:
+    raw = bytearray(archive(("a.csv", b"a,b\n" * 50_000)).getvalue())
+    central = raw.rindex(b"PK\x01\x02")
+    raw[central + 24 : central + 28] = struct.pack("<I", 10)
+    with pytest.raises(ArchiveUnsafe), open_archive(io.BytesIO(bytes(raw))) as opened:
+        pytest.fail(f"opened with {opened.members}")
+
+
+@pytest.mark.case("D-14")
+@pytest.mark.parametrize(
+    "name", ["../../x", "/etc/passwd", "a/../../x", "..\\..\\x", "C:\\x", "C:x", "a\nb", "x" * 300, "\\\\host\\share"]
+)
+def test_a_name_that_leads_elsewhere_is_refused(name: str, tmp_path: Path) -> None:
+    assert "ファイル名" in refused(archive((name, b"a,b\n")))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.case("D-14")
+def test_a_link_is_refused() -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as made:
+        link = zipfile.ZipInfo("link")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        made.writestr(link, "/etc/passwd")
+    assert "リンク" in refused(buffer)
+
+
+def test_two_files_of_one_name_are_refused() -> None:
+    with pytest.warns(UserWarning, match="Duplicate"):
+        file = archive(("a.csv", b"a\n"), ("a.csv", b"b\n"))
+    assert "同じ名前" in refused(file)
+    assert "同じ名前" in refused(archive(("a.csv", b"a\n"), ("A.CSV", b"b\n")))
+
+
+def test_an_archive_in_an_archive_is_refused() -> None:
+    assert "ZIPの中" in refused(archive(("inner.csv", archive(("a.csv", b"a\n")).getvalue())))
+    assert "ZIPの中" in refused(archive(("inner.pdf", b"\x1f\x8b\x08\x00rest")))
+
+
+def test_more_than_the_limits_is_refused() -> None:
+    import os
+
+    noise = os.urandom(3000)
+    assert "大きすぎ" in refused(archive(("a", noise)), Limits(each=2000))
+    assert "大きすぎ" in refused(archive(("a", noise), ("b", noise)), Limits(total=5000))
+    assert "ファイルの数" in refused(archive(*((str(n), b"a\n") for n in range(11))), Limits(entries=10))
+
+
+def test_what_is_damaged_or_no_archive_is_refused() -> None:
+    whole = archive(("a.csv", b"a,b\n" * 100)).getvalue()
+    for broken in (b"", b"PK", b"no archive", whole[:-10], whole[:40] + b"\xff" * 10 + whole[50:]):
+        assert refused(io.BytesIO(broken))
+
+
+def test_something_before_the_first_member_is_refused() -> None:
+    assert "構造" in refused(io.BytesIO(b"%PDF-1.7\n" + archive(("a.csv", b"a\n")).getvalue()))
+
+
+def test_members_that_share_bytes_are_refused() -> None:
+    raw = archive(("a.csv", b"a,b\n"), ("b.csv", b"c,d\n"), compression=zipfile.ZIP_STORED).getvalue()
+    second = raw.rindex(b"PK\x01\x02")
+    shared = raw[: second + 42] + struct.pack("<I", 0) + raw[second + 46 :]
+    assert refused(io.BytesIO(shared))
+
+
+def test_an_encrypted_member_is_refused() -> None:
+    raw = bytearray(archive(("a.csv", b"a,b\n")).getvalue())
+    central = raw.rindex(b"PK\x01\x02")
+    raw[central + 8] |= 1
+    assert "パスワード" in refused(io.BytesIO(bytes(raw)))
+
+
+def test_a_type_is_found_by_looking() -> None:
+    assert sniff(PDF) == "application/pdf"
+    assert sniff(b"\xff\xd8\xff\xe0") == "image/jpeg"
+    assert sniff(b"\x89PNG\r\n\x1a\n") == "image/png"
+    assert sniff(b'\xef\xbb\xbf<?xml version="1.0"?>') == "application/xml"
+    assert sniff(b' {"a":1}') == "application/json"
+    assert sniff("氏名,住所".encode("cp932")) == "text/csv"
+    assert sniff(b"MZ\x90\x00\x03") is None
+    assert sniff(b"") is None
+
+
+def test_a_document_of_another_type_than_said_is_refused() -> None:
+    inspect_document(io.BytesIO(PDF), "application/pdf")
+    with pytest.raises(DocumentUnsafe, match="document-unsafe"):
+        inspect_document(io.BytesIO(b"<script>alert(1)</script>"), "image/png")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        PDF.replace(b"/Type /Catalog", b"/OpenAction << /S /JavaScript /JS (app.alert(1)) >>"),
+        PDF.replace(b"/Type /Catalog", b"/S /Java#53cript"),
+        PDF.replace(b"/Type /Catalog", b"/S /Launch"),
+        PDF.replace(b"/Type /Catalog", b"/Names << /EmbeddedFiles 3 0 R >>"),
+        PDF.replace(b"trailer", b"trailer << /Encrypt 5 0 R >>"),
+        PDF.replace(b"%%EOF", b""),
+    ],
+)
+def test_a_pdf_that_acts_carries_files_or_is_locked_is_refused(content: bytes) -> None:
+    with pytest.raises(DocumentUnsafe):
+        inspect_document(io.BytesIO(content), "application/pdf")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>',
+        b"<!doctype a><a/>",
+        '<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE a><a/>'.encode("utf-16"),
+        b"<a>" * 200 + b"</a>" * 200,
+        b"<a><b></a>",
+        b"",
+    ],
+)
+def test_xml_that_declares_nests_or_breaks_is_refused(content: bytes) -> None:
+    with pytest.raises(DocumentUnsafe):
+        parse_xml(content)
+
+
+def test_plain_xml_is_read() -> None:
+    assert parse_xml('<?xml version="1.0" encoding="UTF-8"?><a><b>穴水</b></a>'.encode())[0].text == "穴水"
+
+
+def test_a_table_is_read_in_each_encoding_japan_writes() -> None:
+    for encoding in ("utf-8", "utf-8-sig", "cp932"):
+        assert list(read_csv('氏名,町\r\n"穴,水",髙\r\n\r\n'.encode(encoding))) == [["氏名", "町"], ["穴,水", "髙"]]
+    for neither in (b"\xff\xfea\x00", b"\x81\x20", b"a\x80"):
+        with pytest.raises(DocumentUnsafe):
+            decode_text(neither)
+
+
+def test_a_table_that_breaks_a_limit_or_a_quotation_is_refused() -> None:
+    for content, limits in ((b'"a', {}), (b"a\n" * 5, {"rows": 4}), (b"a,b,c", {"columns": 2}), (b"a\0b", {})):
+        with pytest.raises(DocumentUnsafe):
+            list(read_csv(content, **limits))
