@@ -4,24 +4,62 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 DISTRIBUTIONS := shared gateway services/procedures services/identity services/standardization \
 	services/notifications deploy/onebox deploy/sandbox
+PACKAGES := town_kit town_gateway town_procedures town_identity town_standardization town_notifications \
+	town_onebox town_sandbox
+SOURCES := $(addsuffix /src,$(DISTRIBUTIONS))
 READY := $(VENV)/.ready
+TOWN ?= .town
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
+ONEBOX := $(BIN)/python -m town_onebox
 
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup
+.PHONY: help setup run reset test test-fast check format lint types imports security
 
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 setup: $(READY) ## install everything into .venv
 
 $(READY): requirements.lock $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
 	@echo "[1/3] Python environment in $(VENV)"
-	@python3 -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --no-deps "uv==$(UV_VERSION)"
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (python3)"; exit 1; }
+	@test -x $(BIN)/python || python3 -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "uv==$(UV_VERSION)"
 	@echo "[2/3] libraries, each checked against its hash"
-	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
 	@echo "[3/3] the town's own packages"
 	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation $(addprefix -e ,$(DISTRIBUTIONS))
 	@touch $@
+
+run: $(READY) ## start the town with a sandbox outside world (ONCE=1: one journey, then end; MODE=distributed)
+	@$(ONEBOX) run --directory $(TOWN) --mode $(or $(MODE),onebox) $(if $(ONCE),--once)
+
+reset: ## remove the town's data and secrets
+	@if test -x $(BIN)/python && test -d $(TOWN); then $(ONEBOX) reset --directory $(TOWN); fi
+
+test: $(READY) ## run all tests (ARGS="-k word" narrows them)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+test-fast: $(READY) ## run the unit and architecture tests
+	@$(BIN)/python -m pytest $(wildcard */tests/unit services/*/tests/unit deploy/*/tests/unit tests/architecture) $(ARGS)
+
+check: lint types imports security ## lint, types, import rules, security rules, contracts up to date
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
+
+types: $(READY)
+	@$(BIN)/mypy $(addprefix -p ,$(PACKAGES))
+
+imports: $(READY)
+	@if test -f .importlinter; then $(BIN)/lint-imports --no-cache; fi
+
+security: $(READY)
+	@$(BIN)/bandit --quiet --recursive --severity-level medium $(SOURCES)
+
+format: $(READY) ## format the code
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix . || true

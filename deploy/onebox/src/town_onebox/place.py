@@ -1,6 +1,7 @@
 """The directory of one town (``.town``): what stands where, and who may read it."""
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,21 @@ class Place:
         return self.directory / "vault"
 
     @property
+    def key_ring(self) -> Path:
+        """The keys with which identity signs tokens."""
+        return self.keys / "identity"
+
+    @property
+    def vault_secrets(self) -> Path:
+        """The vault's passwords and symmetric keys."""
+        return self.vault / "secrets.json"
+
+    @property
+    def vault_private_key(self) -> Path:
+        """The key to which every My Number is encrypted (PEM)."""
+        return self.vault / "vault-private-key.pem"
+
+    @property
     def vault_public_key(self) -> Path:
         """The public half of the vault's key; everybody encrypts to it."""
         return self.directory / "vault-public-key.json"
@@ -68,15 +84,30 @@ class Place:
         return self.directory / "files"
 
     @property
-    def internal_socket(self) -> Path:
-        """The socket on which the LGWAN services listen for the vault and the worker (0660).
+    def clients(self) -> Path:
+        """Which clients may ask identity for tokens."""
+        return self.directory / "clients.yaml"
+
+    @property
+    def ports(self) -> Path:
+        """The ports of the last run; they are taken again when free."""
+        return self.directory / "ports.json"
+
+    @property
+    def showcase(self) -> Path:
+        """What the first page shows of a trial."""
+        return self.directory / "showcase"
+
+    def internal_socket(self, service: str) -> Path:
+        """The socket on which a LGWAN service listens for the vault and the worker (0660).
 
         A socket's path has about 100 bytes; a longer one goes to ``/var/tmp``.
         """
-        wanted = self.directory / "internal.sock"
+        wanted = self.directory / "internal" / f"{service}.sock"
         if len(str(wanted)) <= LONGEST_SOCKET_PATH:
             return wanted
-        return Path("/var/tmp") / f"town-{hashlib.sha256(str(wanted).encode()).hexdigest()[:16]}.sock"  # noqa: S108
+        digest = hashlib.sha256(str(self.directory).encode()).hexdigest()[:16]
+        return Path("/var/tmp") / f"town-{os.geteuid()}-{digest}" / f"{service}.sock"  # noqa: S108
 
     def make(self) -> None:
         """Make the folders that are not there yet."""
@@ -86,5 +117,7 @@ class Place:
             (self.environments, 0o700),
             (self.logs, 0o755),
             (self.drop, 0o755),
+            (self.showcase, 0o755),
+            (self.internal_socket("any").parent, 0o750),
         ):
             folder.mkdir(exist_ok=True, mode=mode)

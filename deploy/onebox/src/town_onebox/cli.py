@@ -1,0 +1,48 @@
+"""Commands of one box: run, serve, reset."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from town_kit.settings import Zone
+from town_onebox import town
+from town_onebox.town import Choices
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="The whole town on one box.")
+Directory = Annotated[Path, typer.Option(help="where everything is kept")]
+Zones = Annotated[list[Zone] | None, typer.Option(help="run these zones only (again for each)")]
+
+
+class Mode(StrEnum):
+    """Ways to run the same code."""
+
+    ONEBOX = "onebox"
+    DISTRIBUTED = "distributed"
+
+
+@app.command()
+def serve(
+    directory: Directory = Path(".town"),
+    zones: Zones = None,
+    host: Annotated[str, typer.Option(help="address the gateway listens on")] = "127.0.0.1",
+    environment: Annotated[str, typer.Option(help="development or production")] = "production",
+    sandbox: Annotated[bool, typer.Option(help="bring the simulated outside world along")] = False,
+) -> None:
+    """Serve the town, without a journey."""
+    chosen = Choices(directory, frozenset(zones or Zone), host, sandbox, environment)
+    sys.exit(town.run(chosen, Console(stderr=True)))
+
+
+@app.command()
+def reset(directory: Directory = Path(".town")) -> None:
+    """Remove the town's data and secrets."""
+    town.reset(directory)
+
+
+def main() -> None:
+    """The entry point."""
+    app()

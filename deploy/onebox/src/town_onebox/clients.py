@@ -1,0 +1,55 @@
+"""Who may ask identity for a token on one box: the town's own services, and the core systems of the sandbox."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from town_kit.auth.jose import SigningKey, jwks
+from town_onebox.place import Place
+from town_onebox.secrets import CLIENTS, client_key
+
+# What each core system of the sandbox asks for (庁内データ連携: 提供側業務ID:APIコール名:操作種類).
+CORE_SYSTEM_SCOPES = {
+    "023": "023:care_need_certifications:Read",
+    "027": "027:child_allowance_applications:Read",
+}
+
+
+def write(place: Place, *, sandbox: bool) -> None:
+    """Write ``clients.yaml``; identity reads it again when it changed."""
+    clients = [_service(name, client_key(place, name)) for name in CLIENTS]
+    if sandbox:
+        clients.extend(_core_systems(place))
+    text = yaml.safe_dump({"clients": clients}, allow_unicode=True, sort_keys=False)
+    if place.clients.exists() and place.clients.read_text(encoding="utf-8") == text:
+        return
+    temporary = place.clients.with_suffix(".new")
+    temporary.touch(mode=0o600)
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(place.clients)
+
+
+def _service(name: str, key: Path) -> dict[str, Any]:
+    return {
+        "client_id": f"service:{name}",
+        "role": "service",
+        "method": "private_key_jwt",
+        "jwks": jwks([SigningKey.load(key).public]),
+    }
+
+
+def _core_systems(place: Place) -> list[dict[str, Any]]:
+    issued = json.loads((place.sandbox / "credentials.json").read_text())["core_systems"]
+    return [
+        {
+            "client_id": client["client_id"],
+            "name": f"core system {business_id} (sandbox)",
+            "role": "vendor",
+            "method": "client_secret_jwt",
+            "secret": client["client_secret"],
+            "scopes": [CORE_SYSTEM_SCOPES[business_id]],
+        }
+        for business_id, client in issued.items()
+    ]

@@ -1,0 +1,88 @@
+"""The bodies of the town's processes on one box: web, worker, vault. Each runs after the fork, on a loop of its own."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
+from typing import cast
+
+from fastapi import FastAPI
+
+from town_gateway.front import Front
+from town_gateway.main import create_gateway
+from town_kit import http, telemetry
+from town_kit.admission import Admission
+from town_kit.app import create_app
+from town_kit.logging import configure as configure_logging
+from town_kit.settings import Zone
+from town_kit.worker import work
+from town_onebox import serving
+from town_onebox.assembly import Process, Town
+from town_onebox.serving import Listener
+
+
+def web(town: Town, public: Sequence[socket.socket], internal: Mapping[str, socket.socket]) -> Callable[[], int]:
+    """A web process: the gateway, with the services of its zones behind it in the same process.
+
+    Args:
+        town: what runs here.
+        public: where the gateway listens.
+        internal: service → the socket on which the vault and the worker reach it.
+    """
+
+    async def body(stop: asyncio.Event) -> None:
+        services = [town.service(e.name, Process.WEB) for e in town.entries() if e.serves and e.name != "gateway"]
+        apps = {service.name: create_app(service) for service in services}
+        for name, app in apps.items():
+            http.register_app(name, app)
+        listeners = [Listener(Admission(apps[name]), [one]) for name, one in internal.items() if name in apps]
+        async with AsyncExitStack() as stack:
+            for app in apps.values():
+                await stack.enter_async_context(_lifespan(app))
+            if Zone.INTERNET in town.zones:
+                gateway = create_gateway(town.service("gateway", Process.WEB))
+                await stack.enter_async_context(_lifespan(cast(FastAPI, cast(Front, gateway.app).own)))
+                listeners.append(Listener(gateway, public))
+            await stack.enter_async_context(serving.serving(listeners))
+            await stop.wait()
+
+    return partial(_run, town, "web", body)
+
+
+def worker(town: Town) -> Callable[[], int]:
+    """The worker: relays, consumers and jobs of every service outside the vault."""
+
+    async def body(stop: asyncio.Event) -> None:
+        services = [town.service(entry.name, Process.WORKER) for entry in town.entries()]
+        async with serving.working([partial(work, service) for service in services]):
+            await stop.wait()
+
+    return partial(_run, town, "worker", body)
+
+
+def vault(town: Town, listening: Sequence[socket.socket]) -> Callable[[], int]:
+    """The vault: the MY_NUMBER zone with its own listener, relay, consumers and jobs."""
+
+    async def body(stop: asyncio.Event) -> None:
+        apps = [create_app(town.service(entry.name, Process.VAULT)) for entry in town.entries(vault=True)]
+        services = [town.service(entry.name, Process.VAULT) for entry in town.entries(vault=True)]
+        async with AsyncExitStack() as stack:
+            for app in apps:
+                await stack.enter_async_context(_lifespan(app))
+            await stack.enter_async_context(serving.working([partial(work, service) for service in services]))
+            await stack.enter_async_context(serving.serving([Listener(Admission(app), listening) for app in apps]))
+            await stop.wait()
+
+    return partial(_run, town, "vault", body)
+
+
+def _lifespan(app: FastAPI) -> AbstractAsyncContextManager[object]:
+    """What an application opens; a mounted or directly called one never gets its lifespan run by the server."""
+    return app.router.lifespan_context(app)
+
+
+def _run(town: Town, process: str, body: Callable[[asyncio.Event], Awaitable[None]]) -> int:
+    configure_logging(process)
+    telemetry.configure(process, endpoint=town.otlp_endpoint)
+    return serving.run(body)

@@ -1,0 +1,43 @@
+"""The outside world of a trial: the sandbox as a program beside the town, told where the town is."""
+
+import sys
+from pathlib import Path
+
+from town_onebox.assembly import Town, redirect_uri
+from town_onebox.clients import CORE_SYSTEM_SCOPES
+from town_onebox.place import Place
+from town_sandbox.configuration import Config, CoreSystemConfig, write_json
+from town_sandbox.main import make_ready
+
+
+def prepare(place: Place) -> None:
+    """Make the sandbox's credentials, its test authority and its cards, where missing."""
+    make_ready(place.sandbox)
+
+
+def command(place: Place) -> list[str]:
+    """How the sandbox is started."""
+    return [sys.executable, "-m", "town_sandbox", "serve", "--directory", str(place.sandbox)]
+
+
+def configure(town: Town) -> None:
+    """Tell the outside world where the town is."""
+    config = Config(
+        webhook_url=f"{town.public_url}/webhooks/mynaportal",
+        identity_address=f"{town.public_url}/identity",
+        identity_audience=town.issuer,
+        data_linkage_address=town.vault_url,
+        core_systems={
+            business_id: CoreSystemConfig(
+                scope=scope, decides=business_id != "023", drop_folder=drop(town, business_id)
+            )
+            for business_id, scope in CORE_SYSTEM_SCOPES.items()
+        },
+        oidc_redirect_uris=[redirect_uri(town)],
+    )
+    write_json(town.place.sandbox / "config.json", config.model_dump(mode="json"))
+
+
+def drop(town: Town, business_id: str) -> Path:
+    """Where the files for a core system are put down (ファイル連携)."""
+    return town.place.drop / business_id

@@ -1,0 +1,204 @@
+"""Starting the town on one box: directory, secrets, database server, sandbox, and the processes around them."""
+
+import os
+import shutil
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from town_kit.db import server
+from town_kit.db.server_files import Account, account_for_server, data_directory
+from town_kit.settings import Zone
+from town_onebox import clients, databases, processes, sandbox, secrets, vault_user
+from town_onebox.assembly import Town
+from town_onebox.place import Place
+from town_onebox.registry import ENTRIES
+from town_onebox.sockets import Ports, listen_at
+from town_onebox.supervisor import Part, Supervisor
+
+WEB_PROCESSES = 2
+WORKER_NICE = 10
+PUBLIC_PORT = 8080
+VAULT_PORT = 8090
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What whoever starts the town decides.
+
+    Attributes:
+        directory: where everything is kept.
+        zones: which zones run here.
+        host: the address the gateway listens on.
+        sandbox: bring the outside world along.
+        environment: development or production.
+        web_processes: how many processes answer requests.
+    """
+
+    directory: Path
+    zones: frozenset[Zone] = frozenset(Zone)
+    host: str = "127.0.0.1"
+    sandbox: bool = True
+    environment: str = "development"
+    web_processes: int = WEB_PROCESSES
+
+
+def refuse_unsafe(choices: Choices) -> None:
+    """Raises ``ValueError`` for what a production profile must not do."""
+    if choices.environment != "production":
+        return
+    if {Zone.INTERNET, Zone.LGWAN} <= choices.zones:
+        raise ValueError("production: INTERNET and LGWAN do not run in one process; start one machine per zone")
+    if choices.sandbox:
+        raise ValueError("production: there is no sandbox; name the real counterparts in town.yaml")
+
+
+def run(choices: Choices, console: Console, last: Callable[[Town], Sequence[Part]] = lambda _: ()) -> int:
+    """Start the town and serve until a signal; the exit code.
+
+    Args:
+        choices: what to start.
+        console: where progress is told.
+        last: parts that are started beside the town, such as the journey.
+    """
+    refuse_unsafe(choices)
+    place = Place(choices.directory.resolve())
+    place.make()
+    account, separation = vault_user.account()
+    database = _DatabaseServer(place, choices.environment)
+    try:
+        in_child(lambda: set_up(place, choices, account, database.server.admin_dsn, console))
+        console.print(f"  {separation}", style="dim")
+        ports = Ports(place.ports)
+        public = ports.listen("public", choices.host, PUBLIC_PORT, choices.web_processes)
+        vault = ports.listen("vault", "127.0.0.1", VAULT_PORT)
+        internal = _internal_sockets(place, choices.zones, account)
+        town = Town(
+            place=place,
+            secrets=secrets.read(place),
+            server=(database.server.host, database.server.port),
+            public_url=_url(choices.host, public[0]),
+            vault_url=_url("127.0.0.1", vault[0]),
+            zones=choices.zones,
+            environment=choices.environment,
+            sandbox=choices.sandbox,
+            overrides=overrides(place),
+            started_at=time.time(),
+            otlp_endpoint=os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
+        )
+        parts = [
+            *_sandbox(town),
+            *_web(town, public, internal),
+            Part("worker", processes.worker(town), nice=WORKER_NICE),
+        ]
+        if Zone.MY_NUMBER in choices.zones:
+            parts.append(Part("vault", processes.vault(town, vault), account=account))
+        return Supervisor([*parts, *last(town)], place.logs, watch=database.watch).run()
+    finally:
+        database.stop()
+
+
+def set_up(place: Place, choices: Choices, vault: Account, admin_dsn: str, console: Console) -> None:
+    """Make what is missing: secrets, the sandbox's cards, databases, tables. Runs in a child, which takes the vault's
+    secrets along when it ends."""
+    console.print("  secrets and keys", style="dim")
+    made = secrets.prepare(place)
+    made_for_vault = secrets.prepare_vault(place, vault)
+    if choices.sandbox:
+        console.print("  test cards of the sandbox", style="dim")
+        sandbox.prepare(place)
+    clients.write(place, sandbox=choices.sandbox)
+    databases.provide(
+        admin_dsn,
+        {**made.databases, **made_for_vault.databases},
+        {entry.name: entry.migrations for entry in ENTRIES},
+        backup_password=made.backup_password,
+        progress=lambda what: console.print(f"  {what}", style="dim"),
+    )
+
+
+def in_child(work: Callable[[], None]) -> None:
+    """Run ``work`` in a forked child and wait for it; raises ``RuntimeError`` when it fails."""
+    sys.stdout.flush()
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            work()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]):
+        raise RuntimeError("the town could not be set up; the reason stands above")
+
+
+class _DatabaseServer:
+    """The town's PostgreSQL, started again when it dies; its clients connect again by themselves."""
+
+    def __init__(self, place: Place, environment: str) -> None:
+        self._place, self._environment = place, environment
+        self.server = self._start()
+
+    def _start(self) -> server.Server:
+        return server.start(self._place.postgres, environment=self._environment)
+
+    def watch(self) -> None:
+        """Start it again when it has ended."""
+        if not self.server.alive():
+            print("[town] PostgreSQL ended; starting it again", file=sys.stderr, flush=True)
+            self.server = self._start()
+
+    def stop(self) -> None:
+        """Stop it; the last thing the town does."""
+        self.server.stop()
+
+
+def _web(town: Town, public: Sequence[socket.socket], internal: Mapping[str, socket.socket]) -> list[Part]:
+    return [Part(f"web-{number}", processes.web(town, [one], internal)) for number, one in enumerate(public, start=1)]
+
+
+def _sandbox(town: Town) -> list[Part]:
+    if not town.sandbox:
+        return []
+    sandbox.configure(town)
+    return [Part("sandbox", command=sandbox.command(town.place), stops_last=True)]
+
+
+def _internal_sockets(place: Place, zones: frozenset[Zone], vault: Account) -> dict[str, socket.socket]:
+    """The sockets of the LGWAN services; the vault's group may use them too."""
+    folder = place.internal_socket("any").parent
+    os.chown(folder, -1, vault.gid)
+    names = [e.name for e in ENTRIES if e.serves and e.zone is Zone.LGWAN and e.zone in zones]
+    return {name: listen_at(place.internal_socket(name), vault.gid) for name in names}
+
+
+def _url(host: str, listening: socket.socket) -> str:
+    return f"http://{host}:{listening.getsockname()[1]}"
+
+
+def overrides(place: Place) -> dict[str, dict[str, Any]]:
+    """The settings in ``town.yaml``, by service; for real counterparts and for what a town wants otherwise."""
+    path = place.directory / "town.yaml"
+    return dict(yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
+
+
+def reset(directory: Path) -> None:
+    """Remove everything the town keeps, its secrets included."""
+    place = Place(directory.resolve())
+    if not (place.secrets.exists() or place.postgres.exists()):
+        return
+    data = data_directory(place.postgres, account_for_server()).parent if place.postgres.exists() else place.postgres
+    for path in (data, place.internal_socket("any").parent, place.directory):
+        shutil.rmtree(path)
