@@ -1,0 +1,106 @@
+"""Each shipped folder does what its own ``tests.yaml`` says."""
+
+import copy
+import json
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from town_procedures.catalogue import Procedure, load_catalogue
+from town_procedures.catalogue.folder import FACTS
+
+CATALOGUE = Path(__file__).parents[3] / "src/town_procedures/catalogue"
+PROCEDURES = load_catalogue(CATALOGUE)
+
+
+def cases() -> Iterator[Any]:
+    for procedure in PROCEDURES.values():
+        for case in yaml.safe_load((procedure.folder / "tests.yaml").read_text(encoding="utf-8")):
+            yield pytest.param(procedure, case, id=f"{procedure.code}: {case['name']}")
+
+
+def sample(procedure: Procedure, name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((procedure.folder / "samples" / f"{name}.json").read_text(encoding="utf-8"))
+    return content
+
+
+def holder(answers: Any, pointer: str) -> tuple[Any, Any]:
+    *path, last = pointer.split("/")[1:]
+    for part in path:
+        answers = answers[int(part)] if isinstance(answers, list) else answers[part]
+    return answers, int(last) if isinstance(answers, list) else last
+
+
+@pytest.mark.parametrize(("procedure", "case"), list(cases()))
+def test_a_sample_has_exactly_the_problems_its_folder_expects(procedure: Procedure, case: dict[str, Any]) -> None:
+    content = sample(procedure, case["sample"])
+    answers = copy.deepcopy(content["answers"])
+    for pointer, value in case.get("set", {}).items():
+        place, name = holder(answers, pointer)
+        place[name] = value
+    for pointer in case.get("remove", ()):
+        place, name = holder(answers, pointer)
+        del place[name]
+    kinds = case.get("attachments", content["attachments"])
+    errors = procedure.validate(answers, attachments=kinds, on=case["day"])
+    assert sorted(f"{e.pointer} {e.code}" for e in errors) == sorted(case["problems"])
+
+
+@pytest.mark.parametrize("procedure", list(PROCEDURES.values()), ids=list(PROCEDURES))
+def test_no_problem_repeats_what_was_entered(procedure: Procedure) -> None:
+    secret = "ひみつのことば"
+    answers = sample(procedure, "valid")["answers"]
+    broken = dict.fromkeys(answers, secret) | {secret: secret}
+    errors = procedure.validate(broken, attachments=[secret])
+    assert errors
+    assert not any(secret in e.message or secret in e.pointer for e in errors)
+
+
+@pytest.mark.parametrize("procedure", list(PROCEDURES.values()), ids=list(PROCEDURES))
+def test_every_sample_is_used_by_a_test(procedure: Procedure) -> None:
+    cases_of = yaml.safe_load((procedure.folder / "tests.yaml").read_text(encoding="utf-8"))
+    assert {case["sample"] for case in cases_of} == {
+        path.stem for path in (procedure.folder / "samples").glob("*.json")
+    }
+
+
+@pytest.mark.parametrize("procedure", list(PROCEDURES.values()), ids=list(PROCEDURES))
+def test_every_fact_is_told_in_three_languages_without_personal_data(procedure: Procedure) -> None:
+    values = {"reference": "R", "procedure": "P", "next_step": "N", "expected_date": "D"}
+    for fact in FACTS:
+        for language in ("ja", "ja-simple", "en"):
+            template = procedure.messages["templates"][fact][language]
+            assert "R" in template["body"].format(**values)
+            assert template["title"] == template["title"].format(**values)
+
+
+def test_the_claim_is_decided_by_the_core_system_and_the_certification_by_staff() -> None:
+    claim, certification = PROCEDURES["CH-01"], PROCEDURES["LC-01"]
+    assert (claim.business_id, claim.decided_by, claim.requires_signature) == ("027", "core", True)
+    assert (certification.business_id, certification.decided_by, certification.requires_signature) == (
+        "023",
+        "staff",
+        False,
+    )
+
+
+def test_every_my_number_of_a_family_is_found_by_its_place() -> None:
+    claim = PROCEDURES["CH-01"]
+    assert claim.my_number_pointers(sample(claim, "valid_student_age_child")["answers"]) == [
+        "/claimant/my_number",
+        "/spouse/my_number",
+        "/children/0/my_number",
+        "/children/1/my_number",
+        "/student_age_children/0/my_number",
+    ]
+
+
+def test_a_daughter_is_proxy_and_her_mother_the_subject() -> None:
+    certification = PROCEDURES["LC-01"]
+    content = sample(certification, "valid")
+    roles = certification.parties(content["answers"], date(2026, 10, 5))
+    assert [(rule.role, rule.pointer) for rule in roles] == [("subject", "/insured_person"), ("proxy", "/submitter")]
