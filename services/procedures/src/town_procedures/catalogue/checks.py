@@ -10,16 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, TypeVar
 
+from town_kit.jp import attained_on, fiscal_year_end_after
 from town_kit.problems import FieldError
-from town_procedures.catalogue.pointers import (
-    Condition,
-    as_date,
-    attained_on,
-    find,
-    fiscal_year_end_after,
-    is_given,
-    value_at,
-)
+from town_procedures.catalogue.pointers import Condition, as_date, find, is_given, value_at
 
 Answers = Mapping[str, Any]
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from town_kit.jp import attained_on
+
 MISSING = object()
 
 
@@ -61,18 +63,3 @@ class Condition(BaseModel, frozen=True, extra="forbid"):
             births = [birth for value in values if (birth := as_date(value))]
             return any(attained_on(birth, self.younger_than) > on for birth in births)
         return any(value in (self.one_of or ()) for value in values)
-
-
-def attained_on(birth: date, years: int) -> date:
-    """The day an age is reached: the day before the birthday (年齢計算ニ関スル法律; 民法143条)."""
-    try:
-        birthday = birth.replace(year=birth.year + years)
-    except ValueError:  # 29 February in a common year: the term ends with the last day of February
-        return date(birth.year + years, 2, 28)
-    return date.fromordinal(birthday.toordinal() - 1)
-
-
-def fiscal_year_end_after(birth: date, years: int) -> date:
-    """The first 31 March on or after the day an age is reached (○歳に達する日以後の最初の３月31日)."""
-    attained = attained_on(birth, years)
-    return date(attained.year if attained <= date(attained.year, 3, 31) else attained.year + 1, 3, 31)

@@ -1,34 +1,11 @@
-"""Rules of age and of bank readings that the checks stand on."""
+"""Bank readings, pointers and conditions the checks stand on."""
 
 from datetime import date
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from town_procedures.catalogue.checks import CHECKS, bank_kana
-from town_procedures.catalogue.pointers import Condition, attained_on, find, fiscal_year_end_after
-
-
-@pytest.mark.parametrize(
-    ("birth", "years", "attained"),
-    [
-        ("2008-04-01", 18, "2026-03-31"),
-        ("2008-04-02", 18, "2026-04-01"),
-        ("2008-02-29", 18, "2026-02-28"),
-        ("2008-02-29", 20, "2028-02-28"),
-        ("2008-01-01", 18, "2025-12-31"),
-    ],
-)
-def test_an_age_is_reached_the_day_before_the_birthday(birth: str, years: int, attained: str) -> None:
-    assert attained_on(date.fromisoformat(birth), years) == date.fromisoformat(attained)
-
-
-@given(st.dates(date(1950, 1, 1), date(2030, 12, 31)), st.integers(1, 60))
-def test_the_end_of_the_fiscal_year_is_the_first_31_march_on_or_after_the_age(birth: date, years: int) -> None:
-    end = fiscal_year_end_after(birth, years)
-    assert (end.month, end.day) == (3, 31)
-    assert 0 <= (end - attained_on(birth, years)).days < 366
+from town_procedures.catalogue.pointers import Condition, find
 
 
 @pytest.mark.parametrize(
