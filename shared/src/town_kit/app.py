@@ -47,7 +47,6 @@ _BY_STATUS: Mapping[int, type[Problem]] = {
 }
 
 
-
 def create_app(service: Service) -> FastAPI:
     """The ASGI application of ``service``. Its lifespan opens the pool, the notifier and the service's resources."""
     runtime = Runtime(

@@ -49,7 +49,6 @@ class ServiceSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-
 def service_prefix(service: str) -> str:
     """The environment prefix of a service, such as ``TOWN_PROCEDURES_``."""
     return f"TOWN_{service.upper()}_"

@@ -33,9 +33,7 @@ _DEFAULT = "入力内容を確認してください。"
 
 def field_errors(error: RequestValidationError) -> list[FieldError]:
     """The field errors of a failed validation, at most 50."""
-    return [
-        FieldError(_pointer(item["loc"]), str(item["type"]), _sentence(item)) for item in list(error.errors())[:50]
-    ]
+    return [FieldError(_pointer(item["loc"]), str(item["type"]), _sentence(item)) for item in list(error.errors())[:50]]
 
 
 def _sentence(item: dict[str, object]) -> str:

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import structlog
 
+from town_kit.audit.chain import chain_job
 from town_kit.messaging.consumer import run_consumer
 from town_kit.messaging.relay import run_relay
 from town_kit.service import Job, Service
@@ -23,11 +24,10 @@ async def work(service: Service) -> None:
         for resource in service.resources:
             await stack.enter_async_context(resource())
         async with asyncio.TaskGroup() as tasks:
-            if service.events:
-                tasks.create_task(keep_running(f"{service.name}.relay", lambda: run_relay(service)))
+            tasks.create_task(keep_running(f"{service.name}.relay", lambda: run_relay(service)))
             for consumer in service.consumers:
                 tasks.create_task(keep_running(consumer.name, lambda c=consumer: run_consumer(service, c)))  # type: ignore[misc]
-            for job in service.jobs:
+            for job in (chain_job(service.database, service.name, service.clock), *service.jobs):
                 tasks.create_task(run_job(service, job))
 
 

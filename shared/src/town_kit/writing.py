@@ -63,7 +63,9 @@ async def _driver(session: AsyncSession) -> Any:
     return (await connection.get_raw_connection()).driver_connection
 
 
-def touch(session: AsyncSession, *, subjects: "set[UUID] | list[UUID] | tuple[UUID, ...]", fields: tuple[str, ...] = ()) -> None:
+def touch(
+    session: AsyncSession, *, subjects: "set[UUID] | list[UUID] | tuple[UUID, ...]", fields: tuple[str, ...] = ()
+) -> None:
     """Name the persons and fields a use case has read or changed; they stand in the request's audit record."""
     session.info.setdefault("audit_subjects", set()).update(subjects)
     session.info.setdefault("audit_fields", set()).update(fields)

@@ -24,7 +24,9 @@ class ServiceTokens:
         issuer: identity's issuer; the audience of the assertion.
     """
 
-    def __init__(self, *, client_id: str, key: SigningKey, address: str, issuer: str, clock: Clock | None = None) -> None:
+    def __init__(
+        self, *, client_id: str, key: SigningKey, address: str, issuer: str, clock: Clock | None = None
+    ) -> None:
         self.client_id = client_id
         self._key = key
         self._address = address

@@ -126,9 +126,7 @@ class TokenVerifier:
             raise InvalidToken("もう一度ログインしてください。") from None
 
     def _check(self, token: str, keys: Mapping[str, PublicKey]) -> dict[str, object]:
-        return verify(
-            token, keys, typ="at+jwt", issuer=self.issuer, audience=self.audience, now=self.clock.now()
-        )
+        return verify(token, keys, typ="at+jwt", issuer=self.issuer, audience=self.audience, now=self.clock.now())
 
     async def _current_keys(self, *, stale_after: float) -> Mapping[str, PublicKey]:
         now = time.monotonic()

@@ -18,5 +18,7 @@ def refusal_of(error: BaseException) -> Problem | None:
         state = str(getattr(error.orig, "sqlstate", "") or "")
         lost = error.connection_invalidated or isinstance(error, InterfaceError | OperationalError) and not state
         if lost or state.startswith(_AGAIN):
-            return DependencyUnavailable("一時的に保存できません。少し待ってからもう一度お試しください。", retry_after=1)
+            return DependencyUnavailable(
+                "一時的に保存できません。少し待ってからもう一度お試しください。", retry_after=1
+            )
     return None

@@ -73,8 +73,13 @@ def create_kit_tables(op: Operations) -> None:
 
     for statement in kit_statements():
         op.execute(statement)
-    row_security(op, "idempotency_keys", resident="principal = town_principal()", staff="principal = town_principal()",
-                 vendor="principal = town_principal()")
+    row_security(
+        op,
+        "idempotency_keys",
+        resident="principal = town_principal()",
+        staff="principal = town_principal()",
+        vendor="principal = town_principal()",
+    )
     row_security(op, "audit_records", resident="false", staff="false", vendor="false", check="true")
     row_security(op, "audit_chain", resident="false", staff="false", vendor="false")
     for table, rights in GRANTS.items():

@@ -19,6 +19,7 @@ MESSAGING = (
          topic text NOT NULL, key uuid NOT NULL, sequence bigint NOT NULL,
          type text NOT NULL, occurred_at timestamptz NOT NULL, traceparent text,
          data bytea NOT NULL CHECK (octet_length(data) <= 262144),
+         snapshot boolean NOT NULL DEFAULT false,
          published_at timestamptz, log_partition int, log_offset bigint,
          UNIQUE (topic, key, sequence))""",
     "CREATE INDEX outbox_unpublished ON outbox (seq) WHERE published_at IS NULL",

@@ -1,0 +1,54 @@
+"""申請 — applications for a procedure and what becomes of them (行政手続法 第2章)."""
+
+from town_procedures.applications.domain import LABELS, OPEN, Channel, PartyRole, State, days_left
+from town_procedures.applications.models import Application
+from town_procedures.applications.repository import by_receipt
+from town_procedures.applications.repository import documents as documents_of
+from town_procedures.applications.repository import one as find_one
+from town_procedures.applications.repository import page as queue_page
+from town_procedures.applications.service import advance, persons
+from town_procedures.applications.submit import (
+    DocumentRef,
+    Party,
+    SealedNumber,
+    SignatureFacts,
+    Submission,
+    content_digest,
+    record,
+    seal_numbers,
+)
+
+
+def state_label(state: str) -> str:
+    """The Japanese word for a state."""
+    return LABELS[State(state)]
+
+
+def open_states() -> list[str]:
+    """The states in which somebody still has something to do."""
+    return sorted(state.value for state in OPEN)
+
+
+__all__ = [
+    "Application",
+    "Channel",
+    "DocumentRef",
+    "Party",
+    "PartyRole",
+    "SealedNumber",
+    "SignatureFacts",
+    "State",
+    "Submission",
+    "advance",
+    "by_receipt",
+    "content_digest",
+    "days_left",
+    "documents_of",
+    "find_one",
+    "open_states",
+    "persons",
+    "queue_page",
+    "record",
+    "seal_numbers",
+    "state_label",
+]

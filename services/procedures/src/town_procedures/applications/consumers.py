@@ -1,0 +1,101 @@
+"""What other services tell that changes an application; each reader takes only what it needs."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from sqlalchemy import select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from town_kit.clock import Clock
+from town_kit.messaging.consumer import Consumer
+from town_kit.messaging.event import Reader, Received
+from town_procedures.applications import service
+from town_procedures.applications.domain import State
+from town_procedures.applications.models import Application, ApplicationParty
+
+
+class RecordDecided(Reader):
+    """決定 made in the core system, as standardization tells it."""
+
+    TYPE: ClassVar[str] = "town.standardization.record.decided.v1"
+    TOPIC: ClassVar[str] = "standardization.records"
+
+    application_id: UUID
+    result: str
+    reason_code: str | None = None
+
+
+class MyNumbersDeposited(Reader):
+    """The vault has taken the numbers: pointer → reference."""
+
+    TYPE: ClassVar[str] = "town.standardization.my-number.deposited.v1"
+    TOPIC: ClassVar[str] = "standardization.my-numbers"
+
+    application_id: UUID
+    references: dict[str, str]
+
+
+class PersonLinked(Reader):
+    """番号紐付: a provisional person turned out to be another."""
+
+    TYPE: ClassVar[str] = "town.identity.person.linked.v1"
+    TOPIC: ClassVar[str] = "identity.persons"
+
+    from_person_id: UUID
+    to_person_id: UUID
+
+
+REPOINT_REFS = text(
+    """UPDATE applications SET party_refs = replace(party_refs::text, :old, :new)::jsonb
+       WHERE id IN (SELECT application_id FROM application_parties WHERE person_id = cast(:old AS uuid))"""
+)
+
+
+def application_consumers(clock: Clock) -> list[Consumer]:
+    """The consumers of this slice."""
+
+    async def decided(session: AsyncSession, event: Received[RecordDecided]) -> None:
+        application = await _locked(session, event.data.application_id)
+        if application is None or application.decision == event.data.result:
+            return  # withdrawn and erased, or told before
+        now = clock.now()
+        approved = event.data.result == "approved"
+        await service.settle(
+            session,
+            application,
+            State.APPROVED if approved else State.REJECTED,
+            None if approved else event.data.reason_code,
+            at=now,
+            actor_role="core",
+            actor_id=None,
+        )
+        await service.advance(session, application, State.COMPLETED, at=now, actor_role="service", actor_id=None)
+
+    async def deposited(session: AsyncSession, event: Received[MyNumbersDeposited]) -> None:
+        application = await _locked(session, event.data.application_id)
+        if application is None:
+            return
+        references = event.data.references
+        application.my_numbers = [
+            {"pointer": n["pointer"], "role": n["role"], "reference": references[n["pointer"]]}
+            if n["pointer"] in references
+            else n
+            for n in application.my_numbers
+        ]
+
+    async def linked(session: AsyncSession, event: Received[PersonLinked]) -> None:
+        old, new = event.data.from_person_id, event.data.to_person_id
+        await session.execute(REPOINT_REFS, {"old": str(old), "new": str(new)})
+        query = update(ApplicationParty).where(ApplicationParty.person_id == old).values(person_id=new)
+        await session.execute(query)
+
+    return [
+        Consumer(name="procedures.decisions", service="procedures", handlers={RecordDecided: decided}),
+        Consumer(name="procedures.my-numbers", service="procedures", handlers={MyNumbersDeposited: deposited}),
+        Consumer(name="procedures.persons", service="procedures", handlers={PersonLinked: linked}),
+    ]
+
+
+async def _locked(session: AsyncSession, application_id: UUID) -> Application | None:
+    query = select(Application).where(Application.id == application_id).with_for_update()
+    return (await session.execute(query)).scalar_one_or_none()

@@ -1,0 +1,171 @@
+"""Tables of applications, and the moves an application makes."""
+
+from datetime import date, datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, LargeBinary, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from town_kit.db import Aggregate
+from town_kit.ids import new_id
+from town_procedures.applications import events as fact
+from town_procedures.applications.domain import State, move
+from town_procedures.base import Base
+
+
+class ApplicationParty(Base):
+    """当事者: a person's part in an application; row security goes through these rows.
+
+    ``person_id`` is null until identity links the person; ``protected`` (支援措置) hides addresses.
+    """
+
+    __tablename__ = "application_parties"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    application_id: Mapped[UUID] = mapped_column(ForeignKey("applications.id"))
+    role: Mapped[str] = mapped_column(Text)
+    person_id: Mapped[UUID | None]
+    protected: Mapped[bool] = mapped_column(default=False)
+
+
+class ApplicationTransition(Base):
+    """経過: one move of an application, kept for ever."""
+
+    __tablename__ = "application_transitions"
+
+    application_id: Mapped[UUID] = mapped_column(ForeignKey("applications.id"), primary_key=True)
+    sequence: Mapped[int] = mapped_column(primary_key=True)
+    from_state: Mapped[str | None] = mapped_column(Text)
+    to_state: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime]
+    actor_role: Mapped[str] = mapped_column(Text)
+    actor_id: Mapped[UUID | None]
+    reason_code: Mapped[str | None] = mapped_column(Text)
+    note: Mapped[str | None] = mapped_column(Text)
+    counted: Mapped[bool] = mapped_column(default=False)
+
+
+class ApplicationDocument(Base):
+    """添付書類: a file of an application; the bytes are a blob."""
+
+    __tablename__ = "application_documents"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    application_id: Mapped[UUID] = mapped_column(ForeignKey("applications.id"))
+    kind: Mapped[str] = mapped_column(Text)
+    media_type: Mapped[str] = mapped_column(Text)
+    size: Mapped[int]
+    blob_id: Mapped[UUID]
+
+
+class Application(Base, Aggregate):
+    """申請. ``received_at`` 到達 is the portal's or the stamped time; ``recorded_at`` is ours.
+
+    ``answers`` hold no My Number: each stands in ``my_numbers`` as {pointer, role, jwe} until the vault has taken it
+    and then as {pointer, role, reference}. ``party_refs`` repeats role, person and protection of each party,
+    because a resident's transaction sees only her own row of ``application_parties`` and events must name all.
+    """
+
+    __tablename__ = "applications"
+
+    reference: Mapped[str] = mapped_column(Text, unique=True)
+    procedure_code: Mapped[str] = mapped_column(Text)
+    procedure_version: Mapped[str] = mapped_column(Text)
+    business_id: Mapped[str] = mapped_column(Text)
+    decided_by: Mapped[str] = mapped_column(Text)
+    channel: Mapped[str] = mapped_column(Text)
+    source: Mapped[str] = mapped_column(Text)
+    receipt_no: Mapped[str | None] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
+    status_sequence: Mapped[int] = mapped_column(default=0)
+    received_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+    due_on: Mapped[date | None]
+    filed_by: Mapped[UUID | None]
+    party_refs: Mapped[list[Any]]
+    answers: Mapped[dict[str, Any]]
+    my_numbers: Mapped[list[Any]]
+    signature: Mapped[dict[str, Any] | None]
+    content_digest: Mapped[bytes] = mapped_column(LargeBinary)
+    revision: Mapped[int] = mapped_column(default=1)
+    flags: Mapped[list[Any]]
+    receipt_fiscal_year: Mapped[int | None]
+    receipt_serial: Mapped[int | None]
+    receipt_number: Mapped[str | None] = mapped_column(Text)
+    decision: Mapped[str | None] = mapped_column(Text)
+    reason_code: Mapped[str | None] = mapped_column(Text)
+    drafted_by: Mapped[UUID | None]
+    new_transition: ClassVar[ApplicationTransition | None] = None  # set per object by a move, stored by the use case
+
+    __mapper_args__ = {"eager_defaults": False}  # noqa: RUF012 - read by SQLAlchemy
+
+    def begin(self, to: State, *, at: datetime, actor_role: str, actor_id: UUID | None) -> fact.ApplicationEvent:
+        """The first move, from nothing to ``to``; the transition row is added by :meth:`transition`."""
+        return self._move(None, to, at=at, actor_role=actor_role, actor_id=actor_id)
+
+    def advance(
+        self,
+        to: State,
+        *,
+        at: datetime,
+        actor_role: str,
+        actor_id: UUID | None,
+        reason_code: str | None = None,
+        **facts: Any,
+    ) -> fact.ApplicationEvent:
+        """Move to ``to`` and answer the event that tells it.
+
+        Raises:
+            StateConflict: the table of transitions does not know the move.
+        """
+        self.version += 1
+        return self._move(
+            State(self.state), to, at=at, actor_role=actor_role, actor_id=actor_id, reason_code=reason_code, **facts
+        )
+
+    def _move(
+        self,
+        current: State | None,
+        to: State,
+        *,
+        at: datetime,
+        actor_role: str,
+        actor_id: UUID | None,
+        reason_code: str | None = None,
+        **facts: Any,
+    ) -> fact.ApplicationEvent:
+        kind = move(current, to)
+        self.state = to.value
+        self.status_sequence += 1
+        self.__dict__["new_transition"] = ApplicationTransition(
+            application_id=self.id,
+            sequence=self.status_sequence,
+            from_state=current.value if current else None,
+            to_state=to.value,
+            at=at,
+            actor_role=actor_role,
+            actor_id=actor_id,
+            reason_code=reason_code,
+            note=None,
+        )
+        if "reason_code" in kind.model_fields:
+            facts["reason_code"] = reason_code
+        return kind(**self.facts(), **facts)
+
+    def facts(self) -> dict[str, Any]:
+        """What every event about this application says."""
+        return {
+            "application_id": self.id,
+            "reference": self.reference,
+            "procedure_code": self.procedure_code,
+            "procedure_version": self.procedure_version,
+            "business_id": self.business_id,
+            "channel": self.channel,
+            "receipt_no": self.receipt_no,
+            "state": self.state,
+            "status_sequence": self.status_sequence,
+            "received_at": self.received_at,
+            "due_on": self.due_on.isoformat() if self.due_on else None,
+            "parties": tuple(fact.PartyRef(role=p["role"], person_id=p["person_id"]) for p in self.party_refs),
+        }

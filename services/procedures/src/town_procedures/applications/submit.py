@@ -1,0 +1,250 @@
+"""Submitting: one way in for both doors, the app's and the portal's.
+
+What can be repeated is prepared before the transaction: the folder's checks, the signature's verdict, the encryption
+of each My Number to the vault. What is left is :func:`record`, one short transaction.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from town_kit.clock import japan_date
+from town_kit.idempotency import canonical
+from town_kit.ids import new_id, reference
+from town_kit.jp import BusinessDays, MyNumber
+from town_kit.messaging import outbox
+from town_kit.problems import FieldError, ValidationFailed
+from town_kit.vaulting import VaultPublicKey, keyed_digest
+from town_kit.writing import touch
+from town_procedures import attachments
+from town_procedures.applications.domain import Channel, PartyRole, State
+from town_procedures.applications.models import Application, ApplicationDocument, ApplicationParty
+from town_procedures.catalogue import Procedure
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A party as it is recorded."""
+
+    role: PartyRole
+    person_id: UUID | None = None
+    protected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRef:
+    """A stored file that belongs to an application: kind, blob, and the SHA-256 the signature is bound to."""
+
+    kind: str
+    blob_id: UUID
+    media_type: str
+    size: int
+    sha256: str
+    attachment_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SealedNumber:
+    """A My Number that only the vault can read, and the place in the answers it was taken from."""
+
+    pointer: str
+    role: str
+    jwe: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureFacts:
+    """What identity said of a signature; neither digest nor CMS is kept.
+
+    ``revocation`` is ``good`` or ``unknown``; with unknown the application waits as ``pending_verification``.
+    """
+
+    person_id: UUID
+    issuer: str
+    serial_reference: str
+    generation: str
+    revocation: str
+    checked_at: str
+    name_substituted: bool
+    address_substituted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """An application ready to be recorded; nothing in it can still be refused but by the database."""
+
+    procedure: Procedure
+    answers: Mapping[str, Any]
+    my_numbers: Sequence[SealedNumber]
+    parties: Sequence[Party]
+    channel: Channel
+    source: str
+    receipt_no: str | None
+    received_at: datetime
+    documents: Sequence[DocumentRef]
+    signature: SignatureFacts | None
+    content_digest: bytes
+    filed_by: UUID | None
+    actor_role: str
+
+
+def signed_content(procedure_code: str, answers: Mapping[str, Any], document_hashes: Sequence[str]) -> bytes:
+    """The bytes a resident's card signs: JCS (RFC 8785) of procedure, answers and the sorted SHA-256 of the files."""
+    return canonical(
+        {"procedure_code": procedure_code, "answers": dict(answers), "attachments": sorted(document_hashes)}
+    )
+
+
+def content_digest(answers: Mapping[str, Any], document_hashes: Sequence[str], key: bytes) -> bytes:
+    """What makes a revision another one: HMAC over the canonical answers and the sorted hashes of the files."""
+    return keyed_digest(key, canonical({"answers": dict(answers), "documents": sorted(document_hashes)}))
+
+
+def seal_numbers(
+    procedure: Procedure, answers: Mapping[str, Any], vault: VaultPublicKey
+) -> tuple[dict[str, Any], list[SealedNumber]]:
+    """The answers without their My Numbers, and each number encrypted to the vault.
+
+    Raises:
+        ValidationFailed: a number's check digit is wrong; the value is not repeated.
+    """
+    clean = _copy(answers)
+    sealed, wrong = [], []
+    for pointer in procedure.my_number_pointers(answers):
+        holder, name = _holder(clean, pointer)
+        value = holder[name]
+        if value in (None, ""):
+            continue
+        try:
+            number = MyNumber.parse(str(value))
+        except ValueError:
+            wrong.append(FieldError(f"/answers{pointer}", "checksum", "個人番号の検査用数字が一致しません。"))
+            continue
+        holder[name] = None
+        sealed.append(SealedNumber(pointer, pointer.split("/")[1], vault.encrypt(number.reveal().encode())))
+    if wrong:
+        raise ValidationFailed("個人番号を確認してください。", errors=wrong)
+    return clean, sealed
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _copy(v) for k, v in value.items()}
+    return [_copy(v) for v in value] if isinstance(value, list) else value
+
+
+def _holder(document: Any, pointer: str) -> tuple[Any, Any]:
+    *path, last = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+    for part in path:
+        document = document[int(part)] if isinstance(document, list) else document[part]
+    return document, int(last) if isinstance(document, list) else last
+
+
+def parties_of(procedure: Procedure, answers: Mapping[str, Any], *, filer: UUID | None, on: date) -> list[Party]:
+    """The parties the answers name, the one who files first: the proxy where there is one, else the applicant.
+
+    Only the filer is known by her card or login; the others are linked later.
+    """
+    rules = procedure.parties(answers, on)
+    roles = [PartyRole(rule.role) for rule in rules]
+    files = PartyRole.PROXY if PartyRole.PROXY in roles else PartyRole.APPLICANT
+    others = [Party(role) for role in roles if role is not files]
+    return [Party(files, filer), *others]
+
+
+def due_on(procedure: Procedure, received_at: datetime, calendar: BusinessDays) -> date | None:
+    """The end of the standard processing period (標準処理期間), in working days after the day of arrival."""
+    if procedure.standard_days is None:
+        return None
+    return calendar.add(japan_date(received_at), procedure.standard_days)
+
+
+async def record(
+    session: AsyncSession, submission: Submission, *, now: datetime, calendar: BusinessDays
+) -> Application:
+    """Write a submission down as an application, in the caller's transaction.
+
+    The state is ``submitted``, or ``pending_verification`` while the certificate's revocation is unknown.
+    """
+    procedure, signature = submission.procedure, submission.signature
+    application = Application(
+        id=new_id(),
+        version=1,
+        event_sequence=0,
+        status_sequence=0,
+        revision=1,
+        reference=reference(),
+        procedure_code=procedure.code,
+        procedure_version=procedure.version,
+        business_id=procedure.business_id,
+        decided_by=procedure.decided_by,
+        channel=submission.channel.value,
+        source=submission.source,
+        receipt_no=submission.receipt_no,
+        received_at=submission.received_at,
+        recorded_at=now,
+        due_on=due_on(procedure, submission.received_at, calendar),
+        filed_by=submission.filed_by,
+        party_refs=[
+            {"role": p.role.value, "person_id": str(p.person_id) if p.person_id else None, "protected": p.protected}
+            for p in submission.parties
+        ],
+        answers=dict(submission.answers),
+        my_numbers=[asdict(number) for number in submission.my_numbers],
+        signature=_signature_document(signature),
+        content_digest=submission.content_digest,
+        flags=_flags(submission),
+    )
+    waits = signature is not None and signature.revocation == "unknown"
+    event = application.begin(
+        State.PENDING_VERIFICATION if waits else State.SUBMITTED,
+        at=now,
+        actor_role=submission.actor_role,
+        actor_id=submission.filed_by,
+    )
+    outbox.add(session, event, application)  # before the flush: a resident may not update the row until she is a party
+    session.add(application)
+    await session.flush()
+    session.add_all(
+        ApplicationParty(application_id=application.id, role=p.role.value, person_id=p.person_id, protected=p.protected)
+        for p in submission.parties
+    )
+    session.add_all(
+        ApplicationDocument(
+            application_id=application.id, kind=d.kind, media_type=d.media_type, size=d.size, blob_id=d.blob_id
+        )
+        for d in submission.documents
+    )
+    await attachments.mark_used(session, [d.attachment_id for d in submission.documents if d.attachment_id])
+    session.add(application.new_transition)
+    touch(session, subjects=[p.person_id for p in submission.parties if p.person_id], fields=("answers",))
+    return application
+
+
+def _signature_document(signature: SignatureFacts | None) -> dict[str, Any] | None:
+    if signature is None:
+        return None
+    return {**asdict(signature), "person_id": str(signature.person_id)}
+
+
+def _flags(submission: Submission) -> list[str]:
+    """What a clerk should look at: substitute characters mean that the text is not identical to 住民票."""
+    signature = submission.signature
+    flags = []
+    if signature is not None and signature.name_substituted:
+        flags.append("name_substituted")
+    if signature is not None and signature.address_substituted:
+        flags.append("address_substituted")
+    if any(p.person_id is None for p in submission.parties):
+        flags.append("party_not_linked")
+    return flags
+
+
+def digests(content: bytes) -> dict[str, bytes]:
+    """The digests a card may have signed: SHA-256, and SHA-384 for cards with P-384."""
+    return {name: hashlib.new(name, content).digest() for name in ("sha256", "sha384")}

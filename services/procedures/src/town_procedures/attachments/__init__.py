@@ -1,0 +1,5 @@
+"""添付書類 — files uploaded before an application names them."""
+
+from town_procedures.attachments.service import Attachment, find, mark_used
+
+__all__ = ["Attachment", "find", "mark_used"]

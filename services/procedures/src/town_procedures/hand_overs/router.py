@@ -1,0 +1,81 @@
+"""The hand-over document over HTTP; only standardization's own client may fetch it."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from town_kit.auth import SERVICE
+from town_kit.problems import NotFound
+from town_kit.routing import Actor, Audit, TownRouter, Tx
+from town_kit.schemas import Output
+from town_kit.writing import touch
+from town_procedures.adapters import Wired
+from town_procedures.applications import documents_of, find_one, persons
+
+router = TownRouter(prefix="/v1/applications", tags=["引渡し"])
+
+
+class HandOverParty(Output):
+    """当事者。"""
+
+    role: str
+    person_id: UUID | None
+
+
+class HandOverDocument(Output):
+    """添付書類。"""
+
+    kind: str
+    media_type: str
+    size: int
+
+
+class HandOver(Output):
+    """基幹業務システムへの引渡し。個人番号は暗号化されたまま渡します。"""
+
+    application_id: UUID
+    reference: str
+    receipt_number: str | None
+    procedure_code: str
+    procedure_version: str
+    business_id: str
+    adapter: str
+    mapping: dict[str, Any]
+    received_at: datetime
+    parties: list[HandOverParty]
+    answers: dict[str, Any]
+    my_numbers: list[dict[str, str]]
+    documents: list[HandOverDocument]
+
+
+@router.get(
+    "/{application_id}/hand-over",
+    scope="applications:hand-over",
+    roles=(SERVICE,),
+    audit=Audit("application.hand-over", basis="番号法9条", purpose="基幹業務への引渡し"),
+)
+async def read_hand_over(application_id: UUID, tx: Tx, actor: Actor, wired: Wired) -> HandOver:
+    """受け付けた申請を標準レコードにするための内容を渡す。"""
+    application = await find_one(tx, application_id, actor)
+    procedure = wired.catalogue.get(application.procedure_code)
+    if procedure is None:
+        raise NotFound("手続の様式が見つかりません。")
+    touch(tx, subjects=persons(application), fields=("answers", "my_numbers"))
+    return HandOver(
+        application_id=application.id,
+        reference=application.reference,
+        receipt_number=application.receipt_number,
+        procedure_code=application.procedure_code,
+        procedure_version=application.procedure_version,
+        business_id=application.business_id,
+        adapter=procedure.adapter,
+        mapping=dict(procedure.mapping),
+        received_at=application.received_at,
+        parties=[HandOverParty(role=p["role"], person_id=p["person_id"]) for p in application.party_refs],
+        answers=application.answers,
+        my_numbers=application.my_numbers,
+        documents=[
+            HandOverDocument(kind=d.kind, media_type=d.media_type, size=d.size)
+            for d in await documents_of(tx, application.id)
+        ],
+    )

@@ -1,0 +1,52 @@
+"""The whole service on one screen."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from town_kit.clock import Clock, SystemClock
+from town_kit.service import Job, Service
+from town_kit.settings import Zone
+from town_procedures import wiring
+from town_procedures.adapters import SignatureVerifier
+from town_procedures.applications import consumers, events, numbering
+from town_procedures.applications.router import router as applications
+from town_procedures.attachments.router import router as attachments
+from town_procedures.hand_overs.router import router as hand_overs
+from town_procedures.procedures import events as procedure_events
+from town_procedures.procedures.publish import publish_changed
+from town_procedures.procedures.router import router as procedures
+from town_procedures.settings import ProceduresSettings
+from town_procedures.work_queue import counting
+from town_procedures.work_queue.router import router as work_queue
+
+MIGRATIONS = Path(__file__).parents[2] / "migrations"
+SECOND = timedelta(seconds=1)
+
+
+def create_service(
+    settings: ProceduresSettings, *, clock: Clock | None = None, signatures: SignatureVerifier | None = None
+) -> Service:
+    """`procedures` (行政手続・申請管理) as its settings describe it."""
+    clock = clock or SystemClock()
+    database = wiring.database(settings)
+    ports = wiring.adapters(settings, database, clock, signature_verifier=signatures)
+    return Service(
+        name="procedures",
+        title="行政手続・申請管理",
+        description="手続きの一覧、申請、審査の進みぐあい、処理待ちの一覧。",
+        zone=Zone.LGWAN,
+        settings=settings,
+        database=database,
+        verifier=wiring.verifier(settings, clock),
+        migrations=MIGRATIONS,
+        clock=clock,
+        routers=(procedures, applications, attachments, hand_overs, work_queue),
+        consumers=consumers.application_consumers(clock),
+        jobs=(
+            Job("applications.numbering", SECOND / 2, lambda: numbering.number_batch(database, clock)),
+            Job("work-queue.counting", SECOND / 2, lambda: counting.count_batch(database)),
+            Job("procedures.publishing", 60 * SECOND, lambda: publish_changed(database, ports.catalogue)),
+        ),
+        events=(*events.PUBLISHED, *procedure_events.PUBLISHED),
+        extras={"adapters": ports},
+    )

@@ -1,0 +1,79 @@
+"""The signature verifier behind identity's interface; identity gets digest and CMS, and keeps neither."""
+
+import base64
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from town_kit import http
+from town_kit.auth import ServiceTokens
+from town_kit.ids import new_id
+from town_kit.problems import DependencyUnavailable, FieldError, Problem
+from town_kit.problems.base import URN
+from town_procedures.applications import SignatureFacts
+
+
+class IdentitySignatures:
+    """Asks identity over its address (``http://``, ``unix:`` or ``asgi:``)."""
+
+    def __init__(self, address: str, tokens: ServiceTokens) -> None:
+        self._address = address
+        self._tokens = tokens
+
+    async def verify(self, *, digests: Mapping[str, bytes], cms: bytes, received_at: datetime) -> SignatureFacts:
+        """The verdict on a detached signature.
+
+        Raises:
+            Problem: identity's own refusal (``jpki-*``, ``signature-invalid``), or 503 when it does not answer.
+        """
+        document = await self._post(
+            "/v1/signature-verifications",
+            {
+                "digests": {name: digest.hex() for name, digest in digests.items()},
+                "cms": base64.b64encode(cms).decode(),
+                "received_at": received_at.isoformat(),
+            },
+        )
+        attributes = document["attributes"]
+        return SignatureFacts(
+            person_id=UUID(document["person_id"]),
+            issuer=document["issuer"],
+            serial_reference=document["serial_reference"],
+            generation=document["generation"],
+            revocation=document["revocation"],
+            checked_at=document["checked_at"],
+            name_substituted="1" in attributes["name_substitutes"],
+            address_substituted="1" in attributes["address_substitutes"],
+        )
+
+    async def recheck(self, serial_reference: str, *, received_at: datetime) -> str:
+        """``good``, ``revoked`` or ``unknown`` at the moment of receipt."""
+        document = await self._post(
+            "/v1/serial-status-checks",
+            {"serial_reference": serial_reference, "received_at": received_at.isoformat()},
+        )
+        return str(document["revocation"])
+
+    async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        headers = {**await self._tokens.headers(), "Idempotency-Key": str(new_id())}
+        try:
+            async with http.connect(self._address) as client:
+                answer = await client.post(path, json=body, headers=headers, timeout=10)
+        except httpx.HTTPError:
+            raise DependencyUnavailable("署名を確認するシステムが応答しません。", retry_after=5) from None
+        if answer.status_code >= 300:
+            raise refusal(answer.status_code, answer.json())
+        document: dict[str, Any] = answer.json()
+        return document
+
+
+def refusal(status: int, document: dict[str, Any]) -> Problem:
+    """A neighbour's problem document as the problem it names; what is not a refusal of the caller becomes 503."""
+    kind = Problem.catalogue.get(str(document.get("type", "")).removeprefix(URN))
+    if kind is None or status in {401, 403, 404} or status >= 500:
+        return DependencyUnavailable("関係するシステムが応答しません。", retry_after=5)
+    errors = [FieldError(e["pointer"], e["code"], e["message"]) for e in document.get("errors", [])]
+    return kind(document.get("detail"), errors=errors)

@@ -1,0 +1,59 @@
+"""Which counterpart stands behind each port; chosen here and nowhere else."""
+
+import base64
+from pathlib import Path
+
+from town_kit.auth import ServiceTokens, TokenVerifier, key_source
+from town_kit.auth.jose import SigningKey
+from town_kit.blobs import PostgresBlobs
+from town_kit.clock import Clock
+from town_kit.db import Database
+from town_kit.jp import BusinessDays
+from town_kit.vaulting import load_public_key
+from town_procedures.adapters import Adapters, SignatureVerifier
+from town_procedures.catalogue import load_catalogue
+from town_procedures.settings import ProceduresSettings
+from town_procedures.signatures import IdentitySignatures
+
+SHIPPED = Path(__file__).parent / "catalogue"
+
+
+def database(settings: ProceduresSettings) -> Database:
+    """The database of this service."""
+    return Database(settings.database_url.get_secret_value(), pool_size=settings.pool_size, application="procedures")
+
+
+def verifier(settings: ProceduresSettings, clock: Clock) -> TokenVerifier:
+    """The token check of this service."""
+    return TokenVerifier(issuer=settings.issuer, source=key_source(settings.jwks), clock=clock)
+
+
+def signatures(settings: ProceduresSettings, clock: Clock) -> SignatureVerifier:
+    """Identity, over the address in the settings."""
+    if settings.client_key is None:
+        raise RuntimeError("TOWN_PROCEDURES_CLIENT_KEY is missing: procedures asks identity with it")
+    address = settings.addresses["identity"]
+    key = SigningKey.load(settings.client_key)
+    tokens = ServiceTokens(
+        client_id="service:procedures", key=key, address=address, issuer=settings.issuer, clock=clock
+    )
+    return IdentitySignatures(address, tokens)
+
+
+def adapters(
+    settings: ProceduresSettings, db: Database, clock: Clock, *, signature_verifier: SignatureVerifier | None = None
+) -> Adapters:
+    """All ports of this service."""
+    vault = load_public_key(settings.vault_public_key.read_bytes())
+    if settings.key_encryption_key is None or settings.digest_key is None:
+        raise RuntimeError("TOWN_PROCEDURES_KEY_ENCRYPTION_KEY and TOWN_PROCEDURES_DIGEST_KEY are needed")
+    return Adapters(
+        database=db,
+        catalogue=load_catalogue(settings.catalogue or SHIPPED),
+        signatures=signature_verifier or signatures(settings, clock),
+        vault=vault,
+        blobs=PostgresBlobs(key=base64.b64decode(settings.key_encryption_key.get_secret_value()), vault=vault),
+        calendar=BusinessDays(closed=settings.closed_days),
+        clock=clock,
+        digest_key=base64.b64decode(settings.digest_key.get_secret_value()),
+    )

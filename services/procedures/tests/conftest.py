@@ -1,0 +1,175 @@
+"""`procedures` on a real PostgreSQL, with the real signature rules of identity behind its port."""
+
+import base64
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid5
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import text
+
+from town_identity.jpki.anchors import load_anchors
+from town_identity.jpki.crl_file import CrlFolder
+from town_identity.jpki.profile import Realm, load_profile
+from town_identity.jpki.verify import JpkiVerifier
+from town_kit.app import create_app
+from town_kit.auth import Role
+from town_kit.clock import FixedClock
+from town_kit.db import Database
+from town_kit.ids import new_id
+from town_kit.service import Service
+from town_kit.testing import Issuer, PostgresServer
+from town_kit.testing.auth import ISSUER
+from town_kit.vaulting import VaultPrivateKey, save_public_key
+from town_procedures.applications import SignatureFacts
+from town_procedures.catalogue import load_catalogue
+from town_procedures.main import MIGRATIONS, create_service
+from town_procedures.settings import ProceduresSettings
+from town_procedures.wiring import SHIPPED
+from town_sandbox.jpki import DEMO_HOLDERS, JpkiTestAuthority, VirtualCard
+
+NOW = "2027-01-12T10:00+09:00"
+PEOPLE = UUID("6f1d9d3e-0000-4000-8000-000000000001")
+PDF = b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n"
+RESIDENT_SCOPES = "applications:submit applications:read applications:withdraw"
+STAFF_SCOPES = "applications:submit applications:read applications:accept applications:decide applications:withdraw work-queue:read"
+
+
+class LibraryVerifier:
+    """Identity's own rules, without its HTTP door: the person is derived from the serial."""
+
+    def __init__(self, verifier: JpkiVerifier) -> None:
+        self.verifier = verifier
+
+    async def verify(self, *, digests: Mapping[str, bytes], cms: bytes, received_at: datetime) -> SignatureFacts:
+        signer = self.verifier.verify_signature(cms, digests, received_at)
+        assert signer.attributes is not None
+        return SignatureFacts(
+            person_id=uuid5(PEOPLE, signer.issuer + signer.serial_hex),
+            issuer=signer.issuer,
+            serial_reference="test",
+            generation=signer.generation,
+            revocation=signer.revocation.status.value,
+            checked_at=received_at.isoformat(),
+            name_substituted=signer.attributes.has_substitutes,
+            address_substituted=False,
+        )
+
+    async def recheck(self, serial_reference: str, *, received_at: datetime) -> str:
+        return "good"
+
+
+def sample(code: str) -> dict[str, Any]:
+    """The first valid sample of a procedure's folder."""
+    procedure = load_catalogue(SHIPPED)[code]
+    files = sorted((procedure.folder / "samples").glob("valid*.json"))
+    answers: dict[str, Any] = json.loads(files[0].read_text())["answers"]
+    return answers
+
+
+@dataclass
+class Authority:
+    """The sandbox's JPKI with a folder of lists that the verifier watches."""
+
+    ca: JpkiTestAuthority
+    lists: Path
+    verifier: JpkiVerifier
+    crl: CrlFolder
+    clock: FixedClock
+
+    def publish(self) -> None:
+        self.ca.publish_crls(self.lists, self.clock.now())
+        self.crl.refresh()
+
+    def card(self, **options: Any) -> VirtualCard:
+        return VirtualCard.issue(self.ca, DEMO_HOLDERS["hanako"], now=options.pop("now", self.clock.now()), **options)
+
+
+@dataclass
+class Api:
+    """The service as its callers see it."""
+
+    service: Service
+    client: httpx.AsyncClient
+    issuer: Issuer
+    clock: FixedClock
+    admin: Database
+    resident_id: UUID = field(default_factory=new_id)
+    officer_id: UUID = field(default_factory=new_id)
+
+    def sample(self, code: str) -> dict[str, Any]:
+        return sample(code)
+
+    def resident(self, person: UUID | None = None) -> dict[str, str]:
+        return dict(self.issuer.headers(Role.RESIDENT, RESIDENT_SCOPES, subject=person or self.resident_id))
+
+    def officer(self, officer: UUID | None = None, scopes: str = STAFF_SCOPES) -> dict[str, str]:
+        return dict(self.issuer.headers(Role.STAFF, scopes, subject=officer or self.officer_id, amr=("pwd", "otp")))
+
+    async def attach(self, headers: dict[str, str], kind: str) -> dict[str, str]:
+        """Upload a small PDF and answer how an application names it."""
+        path = f"/v1/attachments/{new_id()}"
+        sent = {**headers, "Content-Type": "application/pdf", "Idempotency-Key": str(new_id())}
+        answer = await self.client.put(path, params={"kind": kind}, content=PDF, headers=sent)
+        assert answer.status_code == 201, answer.text
+        return {"id": answer.json()["id"], "sha256": answer.json()["sha256"]}
+
+    async def rows(self, query: str, **parameters: Any) -> list[Any]:
+        """Rows as the database really holds them, past row security."""
+        async with self.service.database.begin() as session:
+            return list((await session.execute(text(query), parameters)).all())
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock(NOW)
+
+
+@pytest.fixture(scope="session")
+def jpki() -> JpkiTestAuthority:
+    return JpkiTestAuthority.create()
+
+
+@pytest.fixture
+def authority(jpki: JpkiTestAuthority, tmp_path: Path, clock: FixedClock) -> Authority:
+    anchors_folder, lists = tmp_path / "anchors", tmp_path / "lists"
+    anchors_folder.mkdir()
+    lists.mkdir()
+    jpki.write_anchors(anchors_folder)
+    anchors = load_anchors({Realm.TEST: anchors_folder}, "development")
+    crl = CrlFolder(lists, anchors, clock)
+    made = Authority(jpki, lists, JpkiVerifier(anchors, load_profile(), crl), crl, clock)
+    made.publish()
+    return made
+
+
+@pytest.fixture
+async def api(
+    postgres_server: PostgresServer, issuer: Issuer, clock: FixedClock, authority: Authority, tmp_path: Path
+) -> AsyncIterator[Api]:
+    urls = postgres_server.create_database("procedures", MIGRATIONS)
+    vault = tmp_path / "vault.jwk"
+    save_public_key(vault, VaultPrivateKey.generate().public)
+    issuer.clock = clock
+    settings = ProceduresSettings(
+        database_url=urls.app_url,
+        issuer=ISSUER,
+        jwks=str(issuer.jwks_file),
+        vault_public_key=vault,
+        key_encryption_key=base64.b64encode(os.urandom(32)).decode(),
+        digest_key=base64.b64encode(b"d" * 32).decode(),
+        transport="pglog",
+    )
+    service = create_service(settings, clock=clock, signatures=LibraryVerifier(authority.verifier))
+    app: FastAPI = create_app(service)
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://procedures") as client:
+            yield Api(service, client, issuer, clock, service.database)

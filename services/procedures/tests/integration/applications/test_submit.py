@@ -1,0 +1,157 @@
+"""Submitting an application by the app's door: what is refused leaves nothing, what is taken is taken once."""
+
+import asyncio
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from town_kit.ids import is_reference, new_id
+from town_procedures.applications import submit
+
+CARE, ALLOWANCE = "LC-01", "CH-01"
+
+
+def care(api: Any, **changes: Any) -> dict[str, Any]:
+    """A care-need application as a daughter files it for her mother, by login."""
+    return {"procedure_code": CARE, "answers": api.sample(CARE)} | changes
+
+
+async def allowance(api: Any, card: Any, **changes: Any) -> dict[str, Any]:
+    """A child-allowance claim with its file, signed by the card."""
+    answers = api.sample(ALLOWANCE)
+    file = await api.attach(api.resident(), "bank_account_proof")
+    content = submit.signed_content(ALLOWANCE, answers, [file["sha256"]])
+    signature = base64.b64encode(card.sign(content, api.clock.now())).decode()
+    return {"procedure_code": ALLOWANCE, "answers": answers, "attachments": [file], "signature": signature} | changes
+
+
+async def refused_and_nothing_left(api: Any, answer: Any, status: int, slug: str) -> None:
+    """S0: the problem, no row, no event, one refusal record, nothing of the input in the answer."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["type"] == f"urn:town:problem:{slug}"
+    assert await api.rows("SELECT 1 FROM applications WHERE filed_by = :me", me=api.resident_id) == []
+    assert (
+        await api.rows("SELECT 1 FROM outbox WHERE convert_from(data, 'UTF8') LIKE :me", me=f"%{api.resident_id}%")
+        == []
+    )
+    query = "SELECT result FROM audit_records WHERE principal = :me AND action = 'application.submit'"
+    records = await api.rows(query, me=api.resident_id)
+    assert [r[0] for r in records] == [f"refused:{slug}"]
+
+
+async def test_an_application_gets_a_speakable_reference_and_stands_as_submitted(api: Any) -> None:
+    answer = await api.client.post("/v1/applications", json=care(api), headers=api.resident())
+    assert answer.status_code == 201, answer.text
+    view = answer.json()
+    assert view["state"] == "submitted"
+    assert view["state_label"] == "到達"
+    assert is_reference(view["reference"])
+    assert answer.headers["etag"] == '"1"'
+    (event,) = await api.rows("SELECT type, sequence, data FROM outbox WHERE key = cast(:id AS uuid)", id=view["id"])
+    assert (event.type, event.sequence) == ("town.procedures.application.submitted.v1", 1)
+    assert json.loads(event.data)["parties"][0]["person_id"] == str(api.resident_id)
+
+
+async def test_the_standard_processing_period_is_counted_in_working_days(api: Any) -> None:
+    answer = await api.client.post("/v1/applications", json=care(api), headers=api.resident())
+    assert answer.json()["expected_on"] == "2027-02-09"  # 20 working days, four week-ends after 2027-01-12
+
+
+async def test_a_my_number_is_encrypted_before_it_is_stored(api: Any, authority: Any) -> None:
+    body = await allowance(api, authority.card())
+    answer = await api.client.post("/v1/applications", json=body, headers=api.resident())
+    assert answer.status_code == 201, answer.text
+    (row,) = await api.rows(
+        "SELECT answers::text, my_numbers FROM applications WHERE id = cast(:id AS uuid)", id=answer.json()["id"]
+    )
+    assert "123456789018" not in row[0]
+    assert all(number["jwe"].count(".") == 4 for number in row[1])
+
+
+@pytest.mark.case("D-07")
+async def test_an_application_without_its_signature_is_refused(api: Any, authority: Any) -> None:
+    body = await allowance(api, authority.card(), signature=None)
+    answer = await api.client.post("/v1/applications", json=body, headers=api.resident())
+    await refused_and_nothing_left(api, answer, 422, "signature-invalid")
+
+
+@pytest.mark.case("D-07")
+async def test_changed_answers_under_an_old_signature_are_refused(api: Any, authority: Any) -> None:
+    body = await allowance(api, authority.card())
+    body["answers"] = {**body["answers"], "claim_date": "2026-10-02"}
+    answer = await api.client.post("/v1/applications", json=body, headers=api.resident())
+    await refused_and_nothing_left(api, answer, 422, "signature-invalid")
+
+
+@pytest.mark.case("D-17")
+@pytest.mark.parametrize("extra", [{"status": "approved"}, {"fee": 0}, {"person_ref": str(new_id())}])
+async def test_a_field_the_caller_may_not_set_is_refused(api: Any, extra: dict[str, Any]) -> None:
+    answer = await api.client.post("/v1/applications", json=care(api, **extra), headers=api.resident())
+    await refused_and_nothing_left(api, answer, 422, "validation-failed")
+
+
+@pytest.mark.case("D-17")
+async def test_a_resident_cannot_name_other_parties(api: Any) -> None:
+    body = care(api, parties=[{"role": "applicant", "person_id": str(new_id())}])
+    answer = await api.client.post("/v1/applications", json=body, headers=api.resident())
+    await refused_and_nothing_left(api, answer, 422, "validation-failed")
+
+
+@pytest.mark.case("D-39")
+async def test_a_my_number_in_a_free_text_field_is_refused_and_not_repeated(api: Any) -> None:
+    body = care(api)
+    body["answers"] = {**body["answers"], "remarks": "番号は 123456789018 です"}
+    answer = await api.client.post("/v1/applications", json=body, headers=api.resident())
+    await refused_and_nothing_left(api, answer, 422, "validation-failed")
+    assert "123456789018" not in answer.text
+
+
+@pytest.mark.case("D-28")
+async def test_the_same_request_three_times_is_one_application(api: Any) -> None:
+    headers = api.resident()
+    answers = [await api.client.post("/v1/applications", json=care(api), headers=headers) for _ in range(3)]
+    assert {a.content for a in answers} == {answers[0].content}
+    assert [a.headers.get("idempotency-replayed") for a in answers] == [None, "true", "true"]
+    assert [a.headers["etag"] for a in answers] == ['"1"'] * 3
+    rows = await api.rows("SELECT 1 FROM applications WHERE filed_by = :me", me=api.resident_id)
+    assert len(rows) == 1
+
+
+@pytest.mark.case("D-29")
+async def test_the_same_key_with_other_content_is_refused(api: Any) -> None:
+    headers = api.resident()
+    first = await api.client.post("/v1/applications", json=care(api), headers=headers)
+    changed = care(api, answers={**api.sample(CARE), "application_date": "2026-10-06"})
+    other = await api.client.post("/v1/applications", json=changed, headers=headers)
+    assert first.status_code == 201
+    assert other.json()["type"] == "urn:town:problem:idempotency-mismatch"
+    assert len(await api.rows("SELECT 1 FROM applications WHERE filed_by = :me", me=api.resident_id)) == 1
+
+
+@pytest.mark.case("D-30")
+async def test_fifty_requests_at_once_with_one_key_are_one_application(api: Any) -> None:
+    headers = api.resident()
+    answers = await asyncio.gather(
+        *(api.client.post("/v1/applications", json=care(api), headers=headers) for _ in range(50))
+    )
+    made = [a for a in answers if a.status_code == 201 and "idempotency-replayed" not in a.headers]
+    replayed = [a for a in answers if a.headers.get("idempotency-replayed") == "true"]
+    waiting = [a for a in answers if a.status_code == 409]
+    assert len(made) == 1
+    assert len(made) + len(replayed) + len(waiting) == 50
+    assert len(await api.rows("SELECT 1 FROM applications WHERE filed_by = :me", me=api.resident_id)) == 1
+
+
+async def test_a_duplicate_member_is_refused(api: Any) -> None:
+    raw = b'{"procedure_code": "LC-01", "procedure_code": "CH-01", "answers": {}}'
+    headers = {**api.resident(), "Content-Type": "application/json"}
+    answer = await api.client.post("/v1/applications", content=raw, headers=headers)
+    await refused_and_nothing_left(api, answer, 400, "duplicate-member")
+
+
+async def test_an_unknown_procedure_is_refused(api: Any) -> None:
+    answer = await api.client.post("/v1/applications", json=care(api, procedure_code="XX-99"), headers=api.resident())
+    await refused_and_nothing_left(api, answer, 422, "procedure-unknown")
