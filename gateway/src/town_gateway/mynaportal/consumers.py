@@ -4,11 +4,11 @@ from typing import ClassVar
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
-from town_kit.messaging.consumer import Consumer, Received
-from town_kit.messaging.event import Reader
 
 from town_gateway.mynaportal import repository
 from town_kit.clock import Clock
+from town_kit.messaging.consumer import Consumer
+from town_kit.messaging.event import Reader, Received
 
 
 class PollRequested(Reader):

@@ -102,7 +102,8 @@ class Poller:
     async def _carry_one(self, row: Row[Any]) -> None:
         if row.handed_over_at is None:
             await self._hand_over(row)
-        await self.portal.confirm_receipt(row.receipt_no, revision=row.revision, received_at=row.received_at)
+        if self.portal.profile.receipt.every_revision or not row.told_before:
+            await self.portal.confirm_receipt(row.receipt_no, revision=row.revision, received_at=row.received_at)
         async with self.database.begin() as session:
             await repository.confirmed(session, row.id, self.clock.now())
 

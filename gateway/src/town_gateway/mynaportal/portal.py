@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -93,12 +93,19 @@ class PortalClient:
         """
         call = self.profile.package
         try:
-            path, options = self._request(call, {"receipt_no": receipt_no}, await self._valid_token())
-            async with self.system.stream(call.method, path, **options) as answer:
+            async with AsyncExitStack() as open_answers:
+                answer = await self._stream(open_answers, call, receipt_no)
+                if answer.status_code == 401:
+                    self._renew_at = 0.0
+                    answer = await self._stream(open_answers, call, receipt_no)
                 self._judge(call, answer)
                 yield answer.aiter_bytes()
         except DependencyUnavailable:
             raise PortalUnavailable("no answer") from None
+
+    async def _stream(self, open_answers: AsyncExitStack, call: Call, receipt_no: str) -> httpx.Response:
+        path, options = self._request(call, {"receipt_no": receipt_no}, await self._valid_token())
+        return await open_answers.enter_async_context(self.system.stream(call.method, path, **options))
 
     async def confirm_receipt(self, receipt_no: str, *, revision: str, received_at: datetime) -> None:
         """Tell the portal that the package is stored (受領).

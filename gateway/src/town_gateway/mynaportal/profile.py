@@ -64,6 +64,12 @@ class ListCall(Call):
     next_cursor: str
 
 
+class ReceiptCall(Call):
+    """The call that tells 受領; ``every_revision``: also for a corrected package, not only for the first."""
+
+    every_revision: bool
+
+
 class TokenHeader(_Part):
     """The header that carries the portal's token."""
 
@@ -89,7 +95,7 @@ class Profile(_Part):
     token_header: TokenHeader
     list: ListCall
     package: Call
-    receipt: Call
+    receipt: ReceiptCall
     status: Call
     statuses: dict[str, Told]
 

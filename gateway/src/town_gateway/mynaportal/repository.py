@@ -45,7 +45,9 @@ _CLAIM_APPLICATIONS = text(
           + make_interval(secs => least(:longest, :first * power(2, least(attempts, 20))))
         WHERE id IN (SELECT id FROM portal_applications WHERE confirmed_at IS NULL AND next_attempt_at <= :now
                      ORDER BY next_attempt_at LIMIT :limit FOR UPDATE SKIP LOCKED)
-        RETURNING id, receipt_no, revision, received_at, mynaportal_procedure_id, handed_over_at"""
+        RETURNING id, receipt_no, revision, received_at, mynaportal_procedure_id, handed_over_at,
+          EXISTS (SELECT 1 FROM portal_applications other WHERE other.receipt_no = portal_applications.receipt_no
+                  AND other.id <> portal_applications.id AND other.confirmed_at IS NOT NULL) AS told_before"""
 )
 _HANDED_OVER = text(
     """UPDATE portal_applications

@@ -12,14 +12,14 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
-from town_kit.messaging.consumer import Consumer, Received
-from town_kit.messaging.event import Reader
 
 from town_gateway.mynaportal import repository
 from town_gateway.mynaportal.portal import PortalClient, PortalRefused, PortalUnavailable
 from town_gateway.mynaportal.profile import Told
 from town_kit.clock import JST, Clock
 from town_kit.db import Database
+from town_kit.messaging.consumer import Consumer
+from town_kit.messaging.event import Reader, Received
 
 log = structlog.get_logger(__name__)
 

@@ -84,8 +84,9 @@ async def take(session: AsyncSession, message_id: str, clock: Clock) -> bool:
 async def forget(database: Database, clock: Clock) -> int:
     """Remove webhooks that are too old to be repeated; the standard's retries end after 76 hours."""
     async with database.begin() as session:
-        done = await session.execute(delete(WebhookMessage).where(WebhookMessage.received_at < clock.now() - REMEMBER))
-    return max(0, done.rowcount)  # type: ignore[attr-defined]
+        old = delete(WebhookMessage).where(WebhookMessage.received_at < clock.now() - REMEMBER)
+        gone = (await session.execute(old.returning(WebhookMessage.message_id))).scalars().all()
+    return len(gone)
 
 
 @router.post(

@@ -3,12 +3,11 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
 from town_gateway.forwarding import Forwarder, InProcess, OverHttp, inner_scope, request_headers
 from town_kit.asgi import Message, Receive, Scope, Send
@@ -46,21 +45,6 @@ class Echo:
         await send({"type": "http.response.start", "status": 201, "headers": headers})
         await send({"type": "http.response.body", "body": self.body[: len(self.body) // 2], "more_body": True})
         await send({"type": "http.response.body", "body": self.body[len(self.body) // 2 :]})
-
-
-@asynccontextmanager
-async def served(app: Any, *, path: str | None = None) -> AsyncIterator[str]:
-    sock = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
-    sock.bind(path or ("127.0.0.1", 0))
-    sock.listen()
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
-    server.config.load()
-    task = asyncio.create_task(server._serve([sock]))
-    try:
-        yield f"unix:{path}" if path else f"http://127.0.0.1:{sock.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task
 
 
 def request_scope(
@@ -102,7 +86,7 @@ def body_of(answers: list[Message]) -> bytes:
 
 
 @pytest.fixture(params=["in process", "over HTTP", "over a Unix socket"])
-async def way(request: pytest.FixtureRequest, tmp_path: Any) -> AsyncIterator[tuple[Forwarder, Echo]]:
+async def way(request: pytest.FixtureRequest, tmp_path: Path, served: Any) -> AsyncIterator[tuple[Forwarder, Echo]]:
     echo = Echo()
     if request.param == "in process":
         yield InProcess(echo), echo
@@ -188,7 +172,7 @@ async def test_an_answer_that_breaks_off_is_not_taken_for_a_whole_one() -> None:
     server.close()
 
 
-async def test_a_redirect_and_a_compressed_body_pass_untouched() -> None:
+async def test_a_redirect_and_a_compressed_body_pass_untouched(served: Any) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(b"location", b"/v1/x"), (b"content-encoding", b"gzip"), (b"content-length", b"4")]
         await send({"type": "http.response.start", "status": 303, "headers": headers})
