@@ -39,7 +39,10 @@ NOW = "2027-01-12T10:00+09:00"
 PEOPLE = UUID("6f1d9d3e-0000-4000-8000-000000000001")
 PDF = b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n"
 RESIDENT_SCOPES = "applications:submit applications:read applications:withdraw"
-STAFF_SCOPES = "applications:submit applications:read applications:accept applications:decide applications:withdraw work-queue:read"
+STAFF_SCOPES = (
+    "applications:submit applications:read applications:accept applications:decide applications:withdraw"
+    " work-queue:read"
+)
 
 
 class LibraryVerifier:

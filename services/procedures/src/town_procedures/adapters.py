@@ -20,7 +20,10 @@ class SignatureVerifier(Protocol):
     """Somebody who judges a detached CMS signature over a digest (公的個人認証法)."""
 
     async def verify(self, *, digests: Mapping[str, bytes], cms: bytes, received_at: datetime) -> SignatureFacts:
-        """The verdict over content with these digests (``sha256``, ``sha384``); a refusal comes as one of the ``jpki-*`` problems or ``signature-invalid``."""
+        """The verdict over content with these digests (``sha256``, ``sha384``).
+
+        A refusal comes as one of the ``jpki-*`` problems or as ``signature-invalid``.
+        """
         ...
 
     async def recheck(self, serial_reference: str, *, received_at: datetime) -> str:

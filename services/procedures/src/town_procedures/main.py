@@ -43,7 +43,7 @@ def create_service(
         routers=(procedures, applications, attachments, hand_overs, work_queue),
         consumers=consumers.application_consumers(clock),
         jobs=(
-            Job("applications.numbering", SECOND / 2, lambda: numbering.number_batch(database, clock)),
+            Job("applications.numbering", SECOND / 2, lambda: numbering.number_batch(database)),
             Job("work-queue.counting", SECOND / 2, lambda: counting.count_batch(database)),
             Job("procedures.publishing", 60 * SECOND, lambda: publish_changed(database, ports.catalogue)),
         ),

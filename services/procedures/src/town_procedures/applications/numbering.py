@@ -6,7 +6,7 @@ No request waits for the number: a counter row held through a request's flush wo
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from town_kit.clock import Clock, japan_date
+from town_kit.clock import japan_date
 from town_kit.db import Database
 from town_kit.jp import fiscal_year, fiscal_year_label
 from town_kit.messaging import outbox
@@ -24,7 +24,7 @@ TAKE = text(
 )
 
 
-async def number_batch(database: Database, clock: Clock) -> int:
+async def number_batch(database: Database) -> int:
     """Number up to 200 applications in the order of their arrival; answers how many.
 
     An application that waits for its signature's verdict is not numbered yet.
@@ -44,11 +44,11 @@ async def number_batch(database: Database, clock: Clock) -> int:
         for row in rows:
             by_year.setdefault(fiscal_year(japan_date(row.received_at)), []).append(row)
         for year, members in by_year.items():
-            await _number(session, year, members, clock)
+            await _number(session, year, members)
         return len(rows)
 
 
-async def _number(session: AsyncSession, year: int, members: list[Application], clock: Clock) -> None:
+async def _number(session: AsyncSession, year: int, members: list[Application]) -> None:
     first = (await session.execute(TAKE, {"year": year, "count": len(members)})).scalar_one()
     for offset, application in enumerate(members, start=1):
         application.receipt_fiscal_year = year

@@ -18,7 +18,7 @@ from town_procedures.applications.models import (
 
 
 def visible_to(principal: Principal) -> Select[tuple[Application]]:
-    """The applications a principal may see: a resident those she is a party of, staff and services all, vendors none."""
+    """What a principal may see: a resident what she is a party of, staff and services all, vendors nothing."""
     query = select(Application)
     if principal.role is Role.RESIDENT:
         mine = select(ApplicationParty.application_id).where(ApplicationParty.person_id == principal.id)

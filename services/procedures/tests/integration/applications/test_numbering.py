@@ -10,8 +10,8 @@ async def test_numbers_are_gapless_whatever_runs_at_once(api: Any) -> None:
     for _ in range(7):
         body = {"procedure_code": "LC-01", "answers": api.sample("LC-01")}
         assert (await api.client.post("/v1/applications", json=body, headers=api.resident())).status_code == 201
-    await asyncio.gather(*(number_batch(api.service.database, api.clock) for _ in range(4)))
-    while await number_batch(api.service.database, api.clock):
+    await asyncio.gather(*(number_batch(api.service.database) for _ in range(4)))
+    while await number_batch(api.service.database):
         pass
     rows = await api.rows("SELECT receipt_serial FROM applications WHERE receipt_fiscal_year = 2026 ORDER BY 1")
     assert [r[0] for r in rows] == list(range(1, len(rows) + 1))
@@ -25,7 +25,7 @@ async def test_numbers_are_gapless_whatever_runs_at_once(api: Any) -> None:
 async def test_numbering_does_not_move_the_version(api: Any) -> None:
     body = {"procedure_code": "LC-01", "answers": api.sample("LC-01")}
     view = (await api.client.post("/v1/applications", json=body, headers=api.resident())).json()
-    await number_batch(api.service.database, api.clock)
+    await number_batch(api.service.database)
     read = (await api.client.get(f"/v1/applications/{view['id']}", headers=api.resident())).json()
     assert read["version"] == 1
     assert read["receipt_number"] is not None
