@@ -95,7 +95,7 @@ class JpkiTestAuthority:
         reason: x509.ReasonFlags = x509.ReasonFlags.key_compromise,
     ) -> None:
         """Revoke; the next list that is published names the certificate."""
-        self.revoked[self._issuer(certificate).fingerprint, certificate.serial_number] = (at, reason)
+        self.revoked[self.issuer_of(certificate).fingerprint, certificate.serial_number] = (at, reason)
 
     def crl(
         self,
@@ -185,7 +185,8 @@ class JpkiTestAuthority:
             authority.save(folder)
             return authority
 
-    def _issuer(self, certificate: x509.Certificate) -> AuthorityKey:
+    def issuer_of(self, certificate: x509.Certificate) -> AuthorityKey:
+        """The authority that made a certificate; raises ``LookupError``."""
         for authority in self.keys:
             try:
                 certificate.verify_directly_issued_by(authority.certificate)

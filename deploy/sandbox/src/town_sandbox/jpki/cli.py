@@ -11,6 +11,7 @@ from town_kit.clock import SystemClock
 from town_sandbox.jpki.authority import JpkiTestAuthority
 from town_sandbox.jpki.cards import VirtualCard
 from town_sandbox.jpki.holders import DEMO_HOLDERS
+from town_sandbox.jpki.number_links import number_link_file
 
 DEFAULT_FOLDER = Path(".town/sandbox/jpki")
 Folder = Annotated[Path, typer.Option(help="where the test authority and the cards are kept")]
@@ -60,6 +61,13 @@ def init(folder: Folder = DEFAULT_FOLDER) -> None:
     for name in DEMO_HOLDERS:
         open_card(name, folder)
     typer.echo(f"anchors: {folder / 'anchors'}  lists: {folder / 'crl'}")
+
+
+@ca_commands.command("number-links")
+def number_links(folder: Folder = DEFAULT_FOLDER) -> None:
+    """Write the 番号紐付 file of the demo cards to standard output."""
+    cards = [open_card(name, folder) for name in DEMO_HOLDERS]
+    sys.stdout.buffer.write(number_link_file(JpkiTestAuthority.load(folder), cards))
 
 
 @ca_commands.command("crl")

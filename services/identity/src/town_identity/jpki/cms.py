@@ -124,8 +124,9 @@ class SignedMessage:
     def check_signature(self, key: PublicKey) -> None:
         """The key made this signature; raises :class:`SignatureInvalid`."""
         ecdsa = isinstance(key, EllipticCurvePublicKey)
-        expected = ("sha384", True) if ecdsa else ("sha256", False)
-        if (self.digest_algorithm, self.signature_algorithm == _ECDSA_SHA384) != expected:
+        algorithms = {_ECDSA_SHA384} if ecdsa else _RSA
+        # `rsaEncryption` names no hash of its own: it is the digest's, and only SHA-256 is allowed beside RSA
+        if self.signature_algorithm not in algorithms or (not ecdsa and self.digest_algorithm != "sha256"):
             raise SignatureInvalid
         check_raw_signature(key, self.signature, self.signed_bytes)
 

@@ -94,17 +94,28 @@ class JpkiVerifier:
         Raises the same problems as :meth:`verify_signature`, and ``JpkiStatusUnavailable`` where revocation is
         unknown: a login fails closed.
         """
+        return self._judge_login(leaf_rules.load_certificate(certificate), signature, tbs, at)
+
+    async def verify_login_async(
+        self, certificate: bytes, signature: bytes, tbs: bytes, at: datetime
+    ) -> VerifiedSigner:
+        """The same for the event loop: P-384 is judged in a thread."""
         leaf = leaf_rules.load_certificate(certificate)
+        if isinstance(leaf_rules.strong_key(leaf), EllipticCurvePublicKey):
+            return await asyncio.to_thread(self._judge_login, leaf, signature, tbs, at)
+        return self._judge_login(leaf, signature, tbs, at)
+
+    def check_status(self, question: Question, at: datetime) -> Revocation:
+        """Only the revocation status of a certificate judged before, for what waited with an unknown one."""
+        return self._revocation.check(question, at)
+
+    def _judge_login(self, leaf: x509.Certificate, signature: bytes, tbs: bytes, at: datetime) -> VerifiedSigner:
         key, anchor = self._trusted(leaf, Purpose.AUTH, at)
         check_raw_signature(key, signature, tbs)
         signer = self._signer(leaf, anchor, None, at)
         if signer.revocation.status is Status.UNKNOWN:
             raise JpkiStatusUnavailable("しばらくしてからもう一度お試しください。", retry_after=300)
         return signer
-
-    def check_status(self, question: Question, at: datetime) -> Revocation:
-        """Only the revocation status of a certificate judged before, for what waited with an unknown one."""
-        return self._revocation.check(question, at)
 
     def _judge_message(self, message: SignedMessage, digests: Mapping[str, bytes], at: datetime) -> VerifiedSigner:
         key, anchor = self._trusted(message.certificate, Purpose.SIGN, at)

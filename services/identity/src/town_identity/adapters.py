@@ -1,0 +1,55 @@
+"""What the slices are handed: verifier, keys, clients, staff directory; chosen in ``wiring.py`` and nowhere else."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from town_identity.clients import ClientRegistry, ScopeCatalogue
+from town_identity.jpki import CrlFolder, JpkiVerifier, TrustAnchors
+from town_identity.keys import AccessTokens
+from town_identity.number_links import NumberLinkProfile
+from town_identity.sealing import Sealer
+from town_identity.settings import IdentitySettings
+from town_identity.staff_sessions import StaffDirectory
+from town_kit.clock import Clock
+from town_kit.db import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """One per process."""
+
+    settings: IdentitySettings
+    database: Database
+    clock: Clock
+    anchors: TrustAnchors
+    jpki: JpkiVerifier
+    revocation_lists: CrlFolder
+    sealer: Sealer
+    tokens: AccessTokens
+    clients: ClientRegistry
+    scopes: ScopeCatalogue
+    number_links: NumberLinkProfile
+    staff: StaffDirectory | None
+
+    async def look_for_lists(self) -> None:
+        """Read revocation lists that have arrived, in a thread: a list of a whole authority is large."""
+        if self.revocation_lists.due():
+            await asyncio.to_thread(self.revocation_lists.refresh)
+
+
+async def act_as_service(session: AsyncSession) -> None:
+    """Before a sign-in nobody is there yet: for the rest of this transaction identity itself acts."""
+    await session.execute(text("SELECT set_config('town.role', 'service', true)"))
+
+
+def _adapters(request: Request) -> Adapters:
+    found: Adapters = request.app.state.runtime.extras["adapters"]
+    return found
+
+
+Wired = Annotated[Adapters, Depends(_adapters)]

@@ -1,0 +1,5 @@
+"""ログインの問い — what a card signs to log in; bound to one app, short-lived, redeemed once."""
+
+from town_identity.login_challenges.service import RedeemedChallenge, delete_expired, redeem
+
+__all__ = ["RedeemedChallenge", "delete_expired", "redeem"]

@@ -1,0 +1,64 @@
+"""The layout of the 番号紐付 file as configuration."""
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from town_identity.jpki import Purpose
+from town_identity.jpki.profile import Source
+
+PROFILES = Path(__file__).with_name("profiles")
+
+
+class ProfileIncomplete(RuntimeError):
+    """The profile has not been filled: the service does not start."""
+
+
+class Column(BaseModel):
+    """The header under which a value stands."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    header: str
+    source: Source
+
+
+class Columns(BaseModel):
+    """The columns that are read; others are passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    addressee_number: Column
+    serial: Column
+    purpose: Column
+    generation: Column
+    valid_from: Column
+    valid_until: Column
+
+
+class PurposeCode(BaseModel):
+    """What a code of the purpose column means."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    meaning: Purpose
+    source: Source
+
+
+class NumberLinkProfile(BaseModel):
+    """Encoding, columns and codes of the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    encoding: Literal["utf-8", "utf-8-sig", "cp932"]
+    columns: Columns
+    purposes: dict[str, PurposeCode] = Field(min_length=1)
+
+
+def load_number_link_profile(path: Path | None, environment: str) -> NumberLinkProfile:
+    """The profile in ``path``, by default the shipped one of the environment; raises :class:`ProfileIncomplete`."""
+    chosen = path or PROFILES / ("production.yaml" if environment == "production" else "sandbox.yaml")
+    try:
+        return NumberLinkProfile.model_validate(yaml.safe_load(chosen.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        names = ", ".join(".".join(map(str, item["loc"])) for item in error.errors())
+        raise ProfileIncomplete(f"{chosen} must be filled: {names}") from None
