@@ -63,7 +63,9 @@ class Description:
                 answer = await client.get("/openapi.json", timeout=10)
             answer.raise_for_status()
             document: Document = answer.json()
-        except (httpx.HTTPError, OSError, ValueError) as failure:
+            if "paths" not in document:
+                raise KeyError("paths")  # noqa: TRY301 - the same as any other unusable answer
+        except (httpx.HTTPError, OSError, ValueError, KeyError) as failure:
             log.warning("description_missing", service=route.service, reason=type(failure).__name__)
             return None
         return document

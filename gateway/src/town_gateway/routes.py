@@ -97,6 +97,7 @@ ROUTES: tuple[Route, ...] = (
             Operation("POST", "/v1/oauth/token"),
             Operation("POST", "/v1/login-challenges"),
             Operation("POST", "/v1/resident-sessions"),
+            Operation("POST", "/v1/staff-authorizations"),
             Operation("POST", "/v1/staff-sessions"),
         ),
         hidden=("/v1/oauth/introspect", "/v1/signature-verifications", "/v1/serial-status-checks"),
