@@ -18,6 +18,7 @@ from town_onebox.secrets import Keys, Passwords, Secrets
 
 SANDBOX_SECONDS = 60.0
 IN_PROCESS = ("identity", "procedures", "notifications")
+OUTER = frozenset({"notifications"})  # INTERNET: inner zones hear its events, nobody calls it from inside
 LOG_DATABASES = {Zone.INTERNET: "events_internet", Zone.LGWAN: "events_lgwan", Zone.MY_NUMBER: "events_my_number"}
 
 
@@ -128,7 +129,7 @@ class Town:
     def _address(self, service: str, process: Process) -> str:
         if process is Process.OWN:
             return self.service_urls[service]
-        if process is Process.WEB or BY_NAME[service].zone is Zone.INTERNET:
+        if process is Process.WEB or service in OUTER:
             return f"asgi:{service}"
         return f"unix:{self.place.internal_socket(service)}"
 

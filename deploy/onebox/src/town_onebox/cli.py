@@ -2,6 +2,7 @@
 
 import sys
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,9 @@ from rich.console import Console
 
 from town_kit.settings import Zone
 from town_onebox import town
+from town_onebox.assembly import Town
+from town_onebox.journey.run import journey
+from town_onebox.supervisor import Part
 from town_onebox.town import Choices
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The whole town on one box.")
@@ -35,6 +39,23 @@ def serve(
     """Serve the town, without a journey."""
     chosen = Choices(directory, frozenset(zones or Zone), host, sandbox, environment)
     sys.exit(town.run(chosen, Console(stderr=True)))
+
+
+@app.command()
+def run(
+    directory: Directory = Path(".town"),
+    mode: Annotated[Mode, typer.Option(help="onebox or distributed")] = Mode.ONEBOX,
+    once: Annotated[bool, typer.Option("--once", help="end after the journey: 0 if every hop answered")] = False,
+    host: Annotated[str, typer.Option(help="address the gateway listens on")] = "127.0.0.1",
+) -> None:
+    """Start the town with the sandbox, send one application through it, and serve until Ctrl-C."""
+    console = Console()
+
+    def last(started: Town) -> list[Part]:
+        travel = partial(journey, started, console, once=once, mode=mode.value)
+        return [Part("journey", travel, terminal=True, final=once)]
+
+    sys.exit(town.run(Choices(directory, host=host), console, last))
 
 
 @app.command()

@@ -5,21 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import town_gateway.cli
 import town_gateway.main
 import town_gateway.settings
-import town_identity.cli
 import town_identity.main
 import town_identity.settings
-import town_notifications.cli
-import town_notifications.main
-import town_notifications.settings
-import town_procedures.cli
 import town_procedures.main
 import town_procedures.settings
-import town_standardization.cli
-import town_standardization.main
-import town_standardization.settings
 from town_kit.service import Service
 from town_kit.settings import ServiceSettings, Zone
 
@@ -65,23 +56,6 @@ ENTRIES: tuple[Entry, ...] = (
         town_procedures.main.create_service,
         town_procedures.main.MIGRATIONS,
         "town_procedures.cli:app",
-    ),
-    Entry(
-        "standardization",
-        Zone.MY_NUMBER,
-        town_standardization.settings.StandardizationSettings,
-        town_standardization.main.create_service,
-        town_standardization.main.MIGRATIONS,
-        "town_standardization.cli:app",
-        vault=True,
-    ),
-    Entry(
-        "notifications",
-        Zone.INTERNET,
-        town_notifications.settings.NotificationsSettings,
-        town_notifications.main.create_service,
-        town_notifications.main.MIGRATIONS,
-        "town_notifications.cli:app",
     ),
     Entry(
         "gateway",

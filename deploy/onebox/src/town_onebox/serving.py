@@ -91,7 +91,7 @@ async def opened(contexts: Sequence[AbstractAsyncContextManager[object]]) -> Asy
 
 def _config(app: App) -> uvicorn.Config:
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         loop="none",
         http="httptools",
         ws="none",

@@ -17,6 +17,12 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 LOCK_TIMEOUT_MS = 5_000
+# Readiness asks whether the schema is at head, as the application role.
+_SHOW_VERSION = """DO $$ DECLARE app text := regexp_replace(current_user, '_owner$', '_app'); BEGIN
+  IF to_regclass('alembic_version') IS NOT NULL AND to_regrole(app) IS NOT NULL THEN
+    EXECUTE format('GRANT SELECT ON alembic_version TO %I', app);
+  END IF;
+END $$"""
 
 
 def config(migrations: Path, owner_url: str | None = None) -> Config:
@@ -65,6 +71,7 @@ def _migrate(connection: Connection, metadata: Any) -> None:
     context.configure(connection=connection, target_metadata=metadata, compare_type=True)
     with context.begin_transaction():
         context.run_migrations()
+    connection.execute(text(_SHOW_VERSION))
 
 
 def create_kit_tables(op: Operations) -> None:

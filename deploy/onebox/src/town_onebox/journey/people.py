@@ -1,0 +1,143 @@
+"""The people of a trial, signing in as they would: a resident by card, staff by the directory, a vendor by client."""
+
+import base64
+import csv
+import io
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+
+from town_kit.clock import JST, SystemClock
+from town_kit.ids import new_id
+from town_onebox.assembly import Town
+from town_onebox.clients import CORE_SYSTEM_SCOPES
+from town_sandbox.core_system.linkage import ASSERTION_TYPE
+from town_sandbox.jpki import DEMO_HOLDERS, VirtualCard
+from town_sandbox.jws import sign_hs256
+from town_sandbox.main import open_card
+
+CARDS = ("hanako", "taro", "fumi")
+_PURPOSES = {"sign": "1", "auth": "2"}
+
+
+class Refused(Exception):
+    """The town answered otherwise than hoped; the text names call and status, never a value."""
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """Somebody with an access token."""
+
+    token: str
+    expires_in: int
+    person_id: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of a call; every one gets an Idempotency-Key of its own."""
+        return {"Authorization": f"Bearer {self.token}", "Idempotency-Key": str(new_id())}
+
+
+def told(answer: httpx.Response, *expected: int) -> Any:
+    """The body of an answer with one of the expected statuses (any 2xx by default)."""
+    good = answer.status_code in expected if expected else answer.is_success
+    if not good:
+        slug = answer.json().get("type", "") if "json" in answer.headers.get("content-type", "") else ""
+        raise Refused(f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {slug}".strip())
+    return answer.json() if answer.content else None
+
+
+def card(town: Town, name: str) -> VirtualCard:
+    """A demo card of the sandbox."""
+    return open_card(town.place.sandbox, name)
+
+
+async def resident(town: Town, client: httpx.AsyncClient, name: str) -> SignedIn:
+    """Sign in with the 利用者証明用 certificate of a card, as the app does."""
+    own = card(town, name)
+    challenge = told(await client.post("/apps/kosodate/v1/login-challenges", json={}))
+    signature = own.sign_login(base64.b64decode(challenge["to_be_signed"]))
+    session = told(
+        await client.post(
+            "/apps/kosodate/v1/sessions",
+            json={
+                "challenge_id": challenge["challenge_id"],
+                "certificate": base64.b64encode(own.auth_der).decode(),
+                "signature": base64.b64encode(signature).decode(),
+                "device_name": "見本のスマートフォン",
+            },
+        )
+    )
+    return SignedIn(session["access_token"], session["expires_in"], session["person_id"])
+
+
+async def staff(client: httpx.AsyncClient, hint: str) -> SignedIn:
+    """Sign in as a member of staff: to the directory with PKCE, as ``hint``, and back with its code."""
+    begun = told(await client.post("/identity/v1/staff-authorizations"))
+    answer = await client.get(f"{begun['authorization_url']}&login_hint={hint}")
+    if answer.status_code != 302:
+        raise Refused(f"the staff directory answered {answer.status_code}")
+    back = parse_qs(urlsplit(answer.headers["location"]).query)
+    body = {"code": back["code"][0], "state": back["state"][0]}
+    session = told(await client.post("/identity/v1/staff-sessions", json=body))
+    return SignedIn(session["access_token"], session["expires_in"])
+
+
+async def vendor(town: Town, client: httpx.AsyncClient, business_id: str) -> SignedIn:
+    """The token of a core system's own client (client_secret_jwt)."""
+    issued = json.loads((town.place.sandbox / "credentials.json").read_text())["core_systems"][business_id]
+    now = int(SystemClock().now().timestamp())
+    claims = {
+        "iss": issued["client_id"],
+        "sub": issued["client_id"],
+        "aud": town.issuer,
+        "jti": secrets.token_hex(16),
+        "iat": now,
+        "exp": now + 60,
+    }
+    form = {
+        "grant_type": "client_credentials",
+        "scope": CORE_SYSTEM_SCOPES[business_id],
+        "client_assertion_type": ASSERTION_TYPE,
+        "client_assertion": sign_hs256(claims, issued["client_secret"]),
+    }
+    granted = told(await client.post("/identity/v1/oauth/token", data=form))
+    return SignedIn(granted["access_token"], granted["expires_in"])
+
+
+async def link_numbers(town: Town, client: httpx.AsyncClient) -> None:
+    """Import the 番号紐付 file of the demo cards, so that both certificates of a card belong to one person."""
+    administrator = await staff(client, "administrator")
+    headers = {**administrator.headers, "Content-Type": "text/csv"}
+    preview = await client.post("/identity/v1/number-links", content=number_link_file(town, CARDS), headers=headers)
+    found = told(preview)
+    apply = {**administrator.headers, "If-Match": preview.headers["etag"]}
+    told(await client.post(f"/identity/v1/number-links/{found['id']}/apply", headers=apply))
+
+
+def number_link_file(town: Town, names: Sequence[str]) -> bytes:
+    """The 番号紐付 file (sandbox profile) of demo cards."""
+    text = io.StringIO()
+    rows = csv.writer(text)
+    rows.writerow(
+        ["宛名番号", "電子証明書シリアル番号", "証明書種別", "認証局世代", "有効期間開始日", "有効期間満了日"]
+    )
+    for name in names:
+        own = card(town, name)
+        for purpose, certificate in (("sign", own.sign_certificate), ("auth", own.auth_certificate)):
+            rows.writerow(
+                [
+                    DEMO_HOLDERS[name].addressee_number,
+                    f"{certificate.serial_number:x}",
+                    _PURPOSES[purpose],
+                    "2024",
+                    f"{certificate.not_valid_before_utc.astimezone(JST):%Y%m%d}",
+                    f"{certificate.not_valid_after_utc.astimezone(JST):%Y%m%d}",
+                ]
+            )
+    return ("\ufeff" + text.getvalue()).encode()

@@ -1,0 +1,180 @@
+"""Running the journey: prepare the people, go through the hops, print each with its time, keep the page fed."""
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import Any
+
+import httpx
+from rich.console import Console
+
+from town_kit.clock import SystemClock
+from town_onebox import serving
+from town_onebox.assembly import Town
+from town_onebox.journey import people
+from town_onebox.journey.hops import HOPS, Hop, Traveller
+from town_onebox.journey.people import Refused, SignedIn
+from town_onebox.journey.showcase import ShowcaseFiles
+
+READY_SECONDS = 60.0
+RENEW_SECONDS = 240.0
+FAILURES = (Refused, TimeoutError, httpx.HTTPError, KeyError, IndexError)
+
+
+def journey(town: Town, console: Console, *, once: bool, mode: str = "onebox") -> int:
+    """Go through all hops; 0 when each answered, else 1. Without ``once``, renew the test tokens until a signal."""
+    result = [1]
+
+    async def body(stop: asyncio.Event) -> None:
+        result[0] = await _travel(town, console, stop, once=once, mode=mode)
+
+    serving.run(body)
+    return result[0]
+
+
+async def _travel(town: Town, console: Console, stop: asyncio.Event, *, once: bool, mode: str) -> int:
+    files = ShowcaseFiles(town.place.showcase)
+    files.begin(mode, [(hop.name, hop.title, hop.english) for hop in HOPS])
+    async with httpx.AsyncClient(base_url=town.public_url, timeout=20, trust_env=False) as client:
+        began = time.monotonic()
+        try:
+            await _ready(client)
+            console.print(f"\n[bold]{town.public_url}[/]  the town answers", highlight=False)
+            traveller = await _prepare(town, client)
+        except FAILURES as failure:
+            console.print(f"[red]✗[/] preparation: {type(failure).__name__}: {failure}", highlight=False)
+            files.end(ok=False)
+            return await _stay(town, client, files, stop, once=once, code=1)
+        console.print(f"[dim]  ready after {time.monotonic() - began:.1f} s[/]\n", highlight=False)
+        ok = await _hops(traveller, console, files)
+        files.end(ok=ok)
+        _urls(town, console)
+        return await _stay(town, client, files, stop, once=once, code=0 if ok else 1)
+
+
+async def _ready(client: httpx.AsyncClient) -> None:
+    give_up = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            if (await client.get("/readyz")).is_success:
+                return
+        except httpx.HTTPError:
+            pass
+        if time.monotonic() > give_up:
+            raise TimeoutError("the town is not ready; see .town/logs")
+        await asyncio.sleep(0.1)
+
+
+async def _prepare(town: Town, client: httpx.AsyncClient) -> Traveller:
+    """Everything a journey needs beforehand: linked cards, people signed in, her device and address registered."""
+    await people.link_numbers(town, client)
+    resident = await people.resident(town, client, "hanako")
+    clerk = await people.staff(client, "clerk")
+    return Traveller(town, client, town.sandbox_addresses(), resident, clerk)
+
+
+async def _hops(traveller: Traveller, console: Console, files: ShowcaseFiles) -> bool:
+    began = time.monotonic()
+    for number, hop in enumerate(HOPS, start=1):
+        started = time.monotonic()
+        try:
+            detail, ok = await hop.go(traveller), True
+        except FAILURES as failure:
+            detail, ok = f"{type(failure).__name__}: {failure}", False
+        now = time.monotonic()
+        _print(console, number, hop, detail, ok=ok, took=now - started)
+        files.hop(
+            hop.name,
+            hop.title,
+            hop.english,
+            at=SystemClock().now(),
+            ms=(now - began) * 1000,
+            detail=detail,
+            ok=ok,
+        )
+        if not ok:
+            console.print(f"\n[red]the journey ended at hop {number}: {hop.name}[/]")
+            return False
+    console.print(f"\n[green]all {len(HOPS)} hops answered[/] in {time.monotonic() - began:.2f} s\n", highlight=False)
+    return True
+
+
+def _print(console: Console, number: int, hop: Hop, detail: str, *, ok: bool, took: float) -> None:
+    mark = "[green]✓[/]" if ok else "[red]✗[/]"
+    console.print(
+        f"{mark} {number:>2} {took:>7.3f} s  {hop.title}  [dim]{hop.english}[/]", highlight=False, soft_wrap=True
+    )
+    console.print(f"               [cyan]{detail}[/]", highlight=False, soft_wrap=True)
+
+
+def _urls(town: Town, console: Console) -> None:
+    for url, what in (
+        (town.public_url, "この町の入口 — the journey live, test tokens, curl lines"),
+        (f"{town.public_url}/reference", "API reference"),
+        (f"{town.public_url}/openapi.json", "OpenAPI 3.1"),
+        (town.vault_url, "庁内データ連携 — standardization's own listener"),
+        (town.sandbox_addresses()["mynaportal"], "sandbox: Mynaportal"),
+    ):
+        console.print(f"  {url:<40} {what}", highlight=False)
+
+
+async def _stay(
+    town: Town, client: httpx.AsyncClient, files: ShowcaseFiles, stop: asyncio.Event, *, once: bool, code: int
+) -> int:
+    """Keep test tokens on the page until the town stops."""
+    while not once and not stop.is_set():
+        try:
+            files.tokens(await _accounts(town, client))
+        except FAILURES:
+            files.tokens([])
+        try:
+            await asyncio.wait_for(stop.wait(), RENEW_SECONDS)
+        except TimeoutError:
+            continue
+    return code
+
+
+async def _accounts(town: Town, client: httpx.AsyncClient) -> list[dict[str, Any]]:
+    resident = await people.resident(town, client, "hanako")
+    clerk = await people.staff(client, "clerk")
+    vendor = await people.vendor(town, client, "027")
+    bearer = 'curl -H "Authorization: Bearer {token}"'
+    return [
+        _account(
+            "resident",
+            "能登 花子（見本）",
+            resident,
+            [
+                ("わたしの申請", f"{bearer} {{origin}}/apps/kosodate/v1/applications"),
+                ("お知らせ", f"{bearer} {{origin}}/apps/kosodate/v1/inbox"),
+            ],
+        ),
+        _account(
+            "staff",
+            "窓口 花子（見本）",
+            clerk,
+            [
+                ("処理待ち一覧", f"{bearer} {{origin}}/procedures/v1/work-queue"),
+                ("件数", f"{bearer} {{origin}}/procedures/v1/work-queue/counts"),
+            ],
+        ),
+        _account(
+            "vendor",
+            "児童手当システム（見本）",
+            vendor,
+            [
+                ("標準レコードの取得", f"{bearer} {town.vault_url}/v1/data-linkage/027/records"),
+            ],
+        ),
+    ]
+
+
+def _account(role: str, who: str, signed_in: SignedIn, lines: list[tuple[str, str]]) -> dict[str, Any]:
+    expires = SystemClock().now() + timedelta(seconds=signed_in.expires_in)
+    return {
+        "role": role,
+        "who": who,
+        "token": signed_in.token,
+        "expires_at": expires.isoformat(timespec="seconds"),
+        "try": [{"title": title, "curl": curl} for title, curl in lines],
+    }
