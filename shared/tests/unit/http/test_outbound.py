@@ -167,7 +167,7 @@ async def test_a_breaker_holds_back_and_lets_one_try() -> None:
                 raise OSError
 
     for _ in range(2):
-        with pytest.raises(OSError, match="^$"):
+        with pytest.raises(OSError, match=r"^$"):
             await call(fails=True)
     with pytest.raises(BreakerOpen) as held:
         await call(fails=False)
@@ -185,7 +185,7 @@ async def test_a_try_that_fails_closes_the_door_again() -> None:
     breaker = Breaker(failures=1, pause=10, clock=lambda: now)
     for moment in (0.0, 10.0):
         now = moment
-        with pytest.raises(OSError, match="^$"):
+        with pytest.raises(OSError, match=r"^$"):
             async with breaker.call():
                 raise OSError
         assert breaker.is_open
