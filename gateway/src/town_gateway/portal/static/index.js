@@ -85,11 +85,18 @@ async function copy(button, text) {
   setTimeout(() => { button.textContent = before; }, 2000);
 }
 
+function whole(text) {
+  const shown = document.createElement("span");
+  shown.className = "whole";
+  shown.textContent = text;
+  return shown;
+}
+
 function tokenCard(account) {
   const card = copyOf("card");
   card.querySelector("h3").textContent = ROLES[account.role] ?? account.role;
   card.querySelector(".who").textContent = account.who ?? "";
-  card.querySelector(".token code").textContent = `${account.token.slice(0, 22)}…`;
+  card.querySelector(".token code").append(whole(account.token));
   card.querySelector(".token button").addEventListener("click", (event) => copy(event.target, account.token));
   if (account.expires_at) {
     card.querySelector(".expires").textContent = `${clock.format(new Date(account.expires_at))} まで使えます`;
@@ -98,7 +105,8 @@ function tokenCard(account) {
     const full = curl.replaceAll("{origin}", location.origin).replaceAll("{token}", account.token);
     const line = copyOf("line");
     line.querySelector("p").textContent = title;
-    line.querySelector("code").textContent = curl.replaceAll("{origin}", location.origin).replaceAll("{token}", "…");
+    const parts = curl.replaceAll("{origin}", location.origin).split("{token}");
+    line.querySelector("code").append(...parts.flatMap((part, index) => (index ? [whole(account.token), part] : [part])));
     line.querySelector("button").addEventListener("click", (event) => copy(event.target, full));
     card.querySelector(".lines").append(line);
   }
