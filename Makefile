@@ -15,7 +15,7 @@ ONEBOX := $(BIN)/python -m town_onebox
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run reset test test-fast check format lint types imports security
+.PHONY: help setup run reset test test-fast check lock format lint types imports security
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -59,6 +59,10 @@ imports: $(READY)
 
 security: $(READY)
 	@$(BIN)/bandit --quiet --recursive --severity-level medium $(SOURCES)
+
+lock: $(READY) ## compile requirements.lock from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
+		--group pyproject.toml:all -o requirements.lock
 
 format: $(READY) ## format the code
 	@$(BIN)/ruff format --quiet .

@@ -1,0 +1,81 @@
+"""Every service of the town, composed as on one box, on databases of this test worker."""
+
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from town_kit.app import create_app
+from town_kit.db.server_files import Account
+from town_kit.service import Service
+from town_kit.testing import Issuer, PostgresServer
+from town_kit.testing.auth import ISSUER
+from town_onebox import clients, secrets
+from town_onebox.assembly import Process, Town
+from town_onebox.place import Place
+from town_onebox.registry import ENTRIES
+from town_onebox.sandbox import prepare
+
+ROOT = Path(__file__).parents[1]
+NOWHERE = "http://127.0.0.1:9"
+OUTSIDE = ("mynaportal", "fcm", "smtp", "smtp_control", "core_system", "oidc", "audit_anchor")
+
+
+@dataclass
+class Composed:
+    """The services, and for each an application that answers in this process."""
+
+    town: Town
+    services: dict[str, Service]
+    apps: dict[str, FastAPI]
+    issuer: Issuer
+
+    def client(self, service: str) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(app=self.apps[service], raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url=f"http://{service}")
+
+
+@pytest.fixture(scope="session")
+def town(postgres_server: PostgresServer, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Town:
+    """A town whose outside world does not answer; for what is asked of the services alone."""
+    place = Place(tmp_path_factory.mktemp("town"))
+    made = secrets.prepare(place)
+    secrets.prepare_vault(place, Account(None, os.geteuid(), os.getegid()))
+    prepare(place)
+    (place.sandbox / "addresses.json").write_text(json.dumps(dict.fromkeys(OUTSIDE, NOWHERE)))
+    clients.write(place, sandbox=True)
+    overrides = {}
+    for entry in ENTRIES:
+        urls = postgres_server.create_database(entry.name, entry.migrations)
+        overrides[entry.name] = {
+            "database_url": urls.app_url,
+            "issuer": ISSUER,
+            "jwks": str(issuer.jwks_file),
+        }
+    return Town(
+        place=place,
+        secrets=made,
+        server=("127.0.0.1", 9),
+        public_url=NOWHERE,
+        vault_url=NOWHERE,
+        sandbox=True,
+        overrides=overrides,
+    )
+
+
+@pytest.fixture
+async def composed(town: Town, issuer: Issuer) -> AsyncIterator[Composed]:
+    """All services, each with its lifespan running."""
+    services = {entry.name: town.service(entry.name, Process.WEB) for entry in ENTRIES}
+    apps = {name: create_app(service) for name, service in services.items()}
+    async with AsyncExitStack() as stack:
+        for service, app in zip(services.values(), apps.values(), strict=True):
+            await stack.enter_async_context(app.router.lifespan_context(app))
+            stack.push_async_callback(service.database.engine.dispose)
+        yield Composed(town, services, apps, issuer)

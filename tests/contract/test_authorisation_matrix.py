@@ -1,0 +1,124 @@
+"""The authorisation matrix: every route of every service × every kind of caller, generated from the declarations.
+
+A route without a declaration fails here, so none can be forgotten.
+"""
+
+import re
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute
+
+from town_kit.auth import Role
+from town_kit.ids import new_id
+from town_kit.routing import UNSAFE, Policy
+from town_onebox.registry import ENTRIES
+
+HEALTH = {"/livez", "/readyz"}
+SERVING = [entry.name for entry in ENTRIES]
+
+
+def routes(app: Any) -> list[tuple[APIRoute, Policy]]:
+    found = []
+    for route in app.router.routes:
+        if route.path in HEALTH:
+            continue
+        policy = getattr(getattr(route, "endpoint", None), "__town_policy__", None)
+        assert policy is not None, f"{route.path} declares neither scope nor problems"
+        found.append((route, policy))
+    return found
+
+
+def concrete(path: str) -> str:
+    return re.sub(r"\{[^}]*\}", lambda _: str(new_id()), path)
+
+
+async def ask(composed: Any, service: str, route: APIRoute, policy: Policy, headers: dict[str, str]) -> Any:
+    method = next(iter(route.methods or {"GET"}))
+    sent = {"Idempotency-Key": str(new_id()), "If-Match": '"1"', **headers}
+    content: bytes | None = None
+    if method in UNSAFE:
+        media = next(iter(sorted(policy.upload)), "application/json")
+        sent["Content-Type"] = media
+        content = b"{}"
+    async with composed.client(service) as client:
+        return await client.request(method, concrete(route.path_format), headers=sent, content=content)
+
+
+@pytest.mark.parametrize("service", SERVING)
+@pytest.mark.asvs("8.2.1")
+async def test_no_protected_route_answers_without_a_token(composed: Any, service: str) -> None:
+    for route, policy in routes(composed.apps[service]):
+        if policy.scope is None:
+            continue
+        answer = await ask(composed, service, route, policy, {})
+        assert answer.status_code == 401, route.path
+
+
+@pytest.mark.parametrize("service", SERVING)
+@pytest.mark.asvs("8.2.2")
+async def test_no_route_answers_a_caller_without_its_scope(composed: Any, service: str) -> None:
+    for route, policy in routes(composed.apps[service]):
+        if policy.scope is None:
+            continue
+        for role in Role:
+            token = composed.issuer.token(role, "something:else", amr=("pwd", "otp"))
+            answer = await ask(composed, service, route, policy, {"Authorization": f"Bearer {token}"})
+            assert answer.status_code == 403, (route.path, role, answer.text)
+
+
+@pytest.mark.parametrize("service", SERVING)
+@pytest.mark.asvs("8.2.3")
+async def test_a_scope_in_the_hand_of_another_role_opens_nothing(composed: Any, service: str) -> None:
+    for route, policy in routes(composed.apps[service]):
+        if policy.scope is None:
+            continue
+        for role in set(Role) - policy.roles:
+            token = composed.issuer.token(role, policy.scope, amr=("pwd", "otp"))
+            answer = await ask(composed, service, route, policy, {"Authorization": f"Bearer {token}"})
+            assert answer.status_code == 403, (route.path, role, answer.text)
+
+
+@pytest.mark.parametrize("service", SERVING)
+@pytest.mark.case("D-18")
+async def test_the_right_caller_is_let_in_and_finds_nothing_of_somebody_else(composed: Any, service: str) -> None:
+    for route, policy in routes(composed.apps[service]):
+        if policy.scope is None:
+            continue
+        for role in policy.roles:
+            token = composed.issuer.token(role, policy.scope, amr=("pwd", "otp"))
+            answer = await ask(composed, service, route, policy, {"Authorization": f"Bearer {token}"})
+            assert answer.status_code not in {401, 403}, (route.path, role, answer.text)
+            assert answer.status_code < 500 or answer.status_code == 503, (route.path, role, answer.text)
+            if "{" in route.path_format and answer.status_code < 300:
+                pytest.fail(f"{route.path} answered {role} for an id that does not exist")
+
+
+@pytest.mark.parametrize("service", SERVING)
+@pytest.mark.case("D-20")
+async def test_a_forged_token_opens_nothing(composed: Any, service: str) -> None:
+    good = composed.issuer.token(Role.STAFF, "applications:read")
+    head, body, _ = good.split(".")
+    forged = (
+        "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0." + body + ".",
+        f"{head}.{body}.AAAA",
+        "eyJhbGciOiJSUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6IngifQ." + body + ".AAAA",
+        "eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6IngifQ." + body + ".AAAA",
+    )
+    protected = [(r, p) for r, p in routes(composed.apps[service]) if p.scope is not None][:3]
+    for token in forged:
+        for route, policy in protected:
+            answer = await ask(composed, service, route, policy, {"Authorization": f"Bearer {token}"})
+            assert answer.status_code == 401, route.path
+            assert answer.json()["type"] == "urn:town:problem:invalid-token"
+
+
+@pytest.mark.parametrize("service", SERVING)
+def test_every_route_names_its_rules(composed: Any, service: str) -> None:
+    for route, policy in routes(composed.apps[service]):
+        method = next(iter(route.methods or {"GET"}))
+        assert route.endpoint.__doc__, f"{route.path} says nothing"
+        if method in UNSAFE and policy.official is None and policy.keyless is None:
+            assert policy.idempotent, route.path
+        if method in UNSAFE and policy.scope is not None and policy.official is None:
+            assert policy.audit is not None, f"{route.path} leaves no audit record"
