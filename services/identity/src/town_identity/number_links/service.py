@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from town_identity import persons, resident_sessions
@@ -18,6 +18,7 @@ from town_kit.db import Database
 from town_kit.ids import new_id
 from town_kit.problems import NotFound, PreconditionFailed, StateConflict
 
+_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('number-links', 7461))")
 BATCH = 1000
 LISTED_ERRORS = 200
 
@@ -44,6 +45,7 @@ async def apply_rows(
     A certificate unknown so far is added to the person of its 宛名番号. One that was used before belongs to a
     provisional person: if the number has no person yet the provisional one gets it, else she is linked to that person.
     """
+    await session.execute(_ONE_AT_A_TIME)
     found = list(errors)
     summary = Summary(lines=len(rows) + len(errors))
     wanted = first_of_each(rows)
@@ -55,6 +57,9 @@ async def apply_rows(
         for row in batch:
             error = await _apply(session, sealer, row, by_number, by_digest, holders, summary, at)
             found.extend([error] if error else [])
+        await session.flush()  # persons first: certificates point to them
+        session.add_all(by_digest.values())
+        await session.flush()
     summary.errors = len(found)
     summary.listed_errors = [{"line": e.line, "code": e.code} for e in found[:LISTED_ERRORS]]
     return summary
@@ -91,12 +96,13 @@ async def _apply(
     certificate = by_digest.get(_digest(sealer, row))
     if certificate is None:
         if person is None:
-            person = by_number[row.addressee_number] = await persons.register(session, at, row.addressee_number)
+            person = persons.register(session, at, row.addressee_number)
+            by_number[row.addressee_number] = holders[person.id] = person
             summary.persons_registered += 1
-        by_digest[_digest(sealer, row)] = await _add(session, sealer, row, person, at)
+        by_digest[_digest(sealer, row)] = _new(sealer, row, person, at)
         summary.certificates_added += 1
         return None
-    holder: Person = holders.get(certificate.person_id) or await session.get_one(Person, certificate.person_id)
+    holder = holders[certificate.person_id]
     if holder is person:
         summary.unchanged += 1
     elif not holder.provisional:
@@ -106,6 +112,7 @@ async def _apply(
         by_number[row.addressee_number] = holder
         summary.persons_named += 1
     else:
+        holders[person.id] = person
         await persons.merge(session, holder, person)
         await resident_sessions.follow_merge(session, holder.id, person.id)
         for other in by_digest.values():
@@ -195,9 +202,9 @@ async def _holders(session: AsyncSession, certificates: Iterable[CertificateSeri
     return {p.id: p for p in (await session.execute(query.with_for_update())).scalars()}
 
 
-async def _add(session: AsyncSession, sealer: Sealer, row: LinkRow, person: Person, at: datetime) -> CertificateSerial:
+def _new(sealer: Sealer, row: LinkRow, person: Person, at: datetime) -> CertificateSerial:
     digest = _digest(sealer, row)
-    certificate = CertificateSerial(
+    return CertificateSerial(
         id=new_id(),
         person_id=person.id,
         issuer=row.issuer,
@@ -210,5 +217,3 @@ async def _add(session: AsyncSession, sealer: Sealer, row: LinkRow, person: Pers
         first_used_at=None,
         linked_at=at,
     )
-    session.add(certificate)
-    return certificate

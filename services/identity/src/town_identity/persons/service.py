@@ -39,13 +39,12 @@ def question_of(sealer: Sealer, certificate: CertificateSerial) -> Question:
     )
 
 
-async def register(session: AsyncSession, at: datetime, addressee_number: str | None = None) -> Person:
-    """A new person; provisional without a 宛名番号."""
+def register(session: AsyncSession, at: datetime, addressee_number: str | None = None) -> Person:
+    """A new person, provisional without a 宛名番号; flush before anything points to her."""
     person = Person(
         id=new_id(), version=1, event_sequence=0, addressee_number=addressee_number, merged_into=None, registered_at=at
     )
     session.add(person)
-    await session.flush()
     outbox.add(session, person.registered(), person)
     return person
 
@@ -61,7 +60,8 @@ async def find_or_register(
         await session.execute(_LOCK, {"key": int.from_bytes(digest[:8], "big", signed=True)})
         found = (await session.execute(query)).scalar_one_or_none()
     if found is None:
-        person = await register(session, at)
+        person = register(session, at)
+        await session.flush()
         found = CertificateSerial(
             id=new_id(),
             person_id=person.id,
@@ -87,6 +87,7 @@ def give_number(session: AsyncSession, provisional: Person, addressee_number: st
 
 async def merge(session: AsyncSession, provisional: Person, into: Person) -> None:
     """All certificates of a provisional person are those of ``into``; the event lets other services follow."""
+    await session.flush()  # the rows of both must be there before any points to them
     query = update(CertificateSerial).where(CertificateSerial.person_id == provisional.id)
     await session.execute(query.values(person_id=into.id))
     outbox.add(session, provisional.merge_into(into), provisional)

@@ -82,6 +82,16 @@ async def test_two_provisional_persons_of_one_number_become_one(api: Any) -> Non
     assert len(devices.json()) == 2
 
 
+async def test_a_provisional_person_follows_one_registered_by_the_same_file(api: Any) -> None:
+    card = numbered(api)
+    provisional = (await api.log_in(card))["person_id"]
+    view = await imported(api, card)
+    assert (view["persons_registered"], view["persons_linked"], view["certificates_added"]) == (1, 1, 1)
+    person = (await api.log_in(card))["person_id"]
+    assert person == (await api.verify(api.sign(card))).json()["person_id"] != provisional
+    assert (await events_of(api, person))[0] == ("registered", {"person_id": person, "provisional": False})
+
+
 async def test_the_same_file_again_changes_nothing(api: Any) -> None:
     card = numbered(api)
     await imported(api, card)
