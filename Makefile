@@ -64,6 +64,18 @@ lock: $(READY) ## compile requirements.lock from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
 		--group pyproject.toml:all -o requirements.lock
 
+contracts: $(READY) ## write the generated contracts from the code
+	@$(BIN)/python -m town_onebox.contracts contracts
+
+contracts-up-to-date: $(READY)
+	@$(BIN)/python -m town_onebox.contracts --check contracts
+
+assumptions: $(READY) ## every outward field, code and rule, with its source: official, observed, ours
+	@$(BIN)/python -m town_onebox.assumptions
+
+where: $(READY) ## where a word lives: make where TERM=申請
+	@$(BIN)/python -m town_onebox.where "$(TERM)"
+
 format: $(READY) ## format the code
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix . || true

@@ -1,14 +1,16 @@
 """The databases of the town on its own server: made, given their roles, and migrated by the services that own them."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from town_kit.db import migrations, provision
 from town_kit.db.provision import DatabaseUrls
+from town_kit.messaging import pglog
 from town_onebox.secrets import Passwords
 
 BACKUP_ROLE = "town_backup"
+EVENT_LOG = "events_"
 
 
 async def make(admin_dsn: str, databases: Mapping[str, Passwords]) -> dict[str, DatabaseUrls]:
@@ -41,10 +43,9 @@ def provide(
     progress("databases and roles")
     urls = asyncio.run(make(admin_dsn, databases))
     asyncio.run(provision.backup_role(admin_dsn, BACKUP_ROLE, backup_password, tuple(urls)))
-    for name in _in_order(folders):
+    for name, folder in folders.items():
         progress(f"tables of {name}")
-        migrations.upgrade(urls[name].owner_url, folders[name])
-
-
-def _in_order(folders: Mapping[str, Path]) -> Iterable[str]:
-    return sorted(folders)
+        migrations.upgrade(urls[name].owner_url, folder)
+    progress("event logs")
+    for name in (name for name in urls if name.startswith(EVENT_LOG)):
+        asyncio.run(pglog.install(urls[name].owner_dsn))

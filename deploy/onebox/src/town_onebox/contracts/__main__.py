@@ -1,0 +1,28 @@
+"""``python -m town_onebox.contracts [--check] [folder]``."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from town_onebox.contracts import generate as contracts
+
+
+def main(
+    folder: Annotated[Path, typer.Argument()] = Path("contracts"),
+    check: Annotated[bool, typer.Option("--check", help="only say what differs; 1 when something does")] = False,
+) -> None:
+    """Write the contracts, or say what differs from the committed ones."""
+    files = contracts.generate()
+    differing = contracts.stale(folder, files)
+    if check:
+        for name in differing:
+            print(f"{folder / name} is not what the code says; run: make contracts", file=sys.stderr)
+        sys.exit(bool(differing))
+    contracts.write(folder, files)
+    print(f"{len(files)} contracts, {len(differing)} changed")
+
+
+if __name__ == "__main__":
+    typer.run(main)
