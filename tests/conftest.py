@@ -11,7 +11,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from town_identity.keys import KeyRing
 from town_kit.app import create_app
+from town_kit.auth.jose import jwks
 from town_kit.db.server_files import Account
 from town_kit.service import Service
 from town_kit.testing import Issuer, PostgresServer
@@ -48,6 +50,8 @@ def town(postgres_server: PostgresServer, issuer: Issuer, tmp_path_factory: pyte
     made = secrets.prepare(place)
     secrets.prepare_vault(place, Account(None, os.geteuid(), os.getegid()))
     prepare(place)
+    key = issuer.key = KeyRing.load(place.key_ring).active  # identity believes its own ring only, so the tests sign with it
+    issuer.jwks_file.write_text(json.dumps(jwks([key.public])))
     (place.sandbox / "addresses.json").write_text(json.dumps(dict.fromkeys(OUTSIDE, NOWHERE)))
     clients.write(place, sandbox=True)
     overrides = {}

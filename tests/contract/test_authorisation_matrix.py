@@ -14,14 +14,15 @@ from town_kit.ids import new_id
 from town_kit.routing import UNSAFE, Policy
 from town_onebox.registry import ENTRIES
 
-HEALTH = {"/livez", "/readyz"}
+# Open to everyone and touching nobody's data: health, descriptions, the first page and its files.
+OPEN = re.compile(r"^/(livez|readyz|openapi\.json|reference|portal/[a-z.-]+|favicon\.ico)?$")
 SERVING = [entry.name for entry in ENTRIES]
 
 
 def routes(app: Any) -> list[tuple[APIRoute, Policy]]:
     found = []
     for route in app.router.routes:
-        if route.path in HEALTH:
+        if OPEN.match(route.path):
             continue
         policy = getattr(getattr(route, "endpoint", None), "__town_policy__", None)
         assert policy is not None, f"{route.path} declares neither scope nor problems"
