@@ -4,18 +4,18 @@ Both ways give the service the same request: the path without the prefix, header
 and nothing of the gateway's own state. So a service cannot tell where the gateway runs.
 """
 
-import logging
 from collections.abc import AsyncIterator, Iterable
 from typing import Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
+import structlog
 from yarl import URL
 
 from town_kit.asgi import App, Header, Receive, Scope, Send, header, send_problem
-from town_kit.problems import DependencyUnavailable, InternalError
+from town_kit.problems import DependencyUnavailable, InternalError, Problem
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 HOP_BY_HOP = frozenset(
     {
@@ -39,7 +39,7 @@ CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 30.0
 RETRY_AFTER_SECONDS = 2
 BUFFERED_BYTES = 65_536
-_BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 _AUTO_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
@@ -109,8 +109,12 @@ class InProcess:
 
         try:
             await self.app(scope, receive, watched)  # type: ignore[arg-type]
+        except Problem as refusal:
+            if started:
+                raise
+            await send_problem(send, refusal)
         except Exception:
-            log.exception("a service in this process failed")
+            log.exception("service_failed", path=scope["path"])
             if not started:
                 await send_problem(send, InternalError())
 
@@ -177,8 +181,12 @@ class OverHttp:
             async with self._request(scope, url, headers, body) as answer:
                 started = True
                 await _relay(answer, send)
+        except Problem as refusal:
+            if started:
+                raise
+            await send_problem(send, refusal)
         except (aiohttp.ClientError, TimeoutError, OSError) as failure:
-            log.warning("the service does not answer", extra={"reason": type(failure).__name__})
+            log.warning("service_away", address=self.address, reason=type(failure).__name__)
             if started:
                 raise
             await send_problem(
@@ -197,7 +205,7 @@ class OverHttp:
 async def _body(scope: Scope, receive: Receive) -> bytes | AsyncIterator[bytes] | None:
     """The request's body: None, a small one in memory, or a stream that is never held as a whole."""
     length = header(scope, b"content-length")
-    if length is None and scope["method"] in _BODILESS:
+    if length is None and scope["method"] in BODILESS:
         return None
     if length is not None and int(length) <= BUFFERED_BYTES:
         return b"".join([chunk async for chunk in _chunks(receive)])

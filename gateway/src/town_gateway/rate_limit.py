@@ -7,21 +7,20 @@ cent. The table may be lost in a crash of the database: then a window starts ane
 
 import asyncio
 import hashlib
-import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+import structlog
 from pydantic import BaseModel, Field
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 
 from town_kit.asgi import Header
 from town_kit.clock import Clock
 from town_kit.db import Database
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 BLOCKS_PER_QUOTA = 100
 REMEMBER_AT_MOST = 20_000
@@ -129,9 +128,8 @@ class RateLimiter:
         try:
             async with self._engine.connect() as connection:
                 used = (await connection.execute(_LEASE, values)).scalar_one_or_none()
-        except (SQLAlchemyError, OSError, TimeoutError) as failure:
-            # The limit protects the services; without its table each worker counts for itself and nobody is shut out.
-            log.warning("the shared rate limit is out of reach", extra={"reason": type(failure).__name__})
+        except Exception as failure:  # whatever it is: without its table each worker counts for itself
+            log.warning("rate_limit_table_out_of_reach", reason=type(failure).__name__)
             lease.tokens += limit.block
             return
         if used is None:

@@ -23,7 +23,7 @@ class PollRequested(Reader):
 def poll_consumer(portal: str, clock: Clock) -> Consumer:
     """The consumer that makes a poll due; the poller looks within a second."""
 
-    async def poll_now(session: AsyncSession, event: Received) -> None:  # noqa: ARG001 - the event itself is the word
+    async def poll_now(session: AsyncSession, event: Received[PollRequested]) -> None:  # noqa: ARG001 - the event itself is the word
         await repository.poll_now(session, portal, clock.now())
 
     return Consumer(name="connector.polls", service="connector", handlers={PollRequested: poll_now})

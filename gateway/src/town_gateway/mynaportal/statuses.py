@@ -62,8 +62,8 @@ def status_consumer(told: Mapping[str, Told], clock: Clock) -> Consumer:
     """The consumer that turns facts into statuses to tell; facts without an entry in the profile are not told."""
 
     def handler(fact: str) -> Any:
-        async def keep(session: AsyncSession, event: Received) -> None:
-            data: ApplicationFact = event.data
+        async def keep(session: AsyncSession, event: Received[ApplicationFact]) -> None:
+            data = event.data
             if data.receipt_no is None or fact not in told:
                 return
             await repository.keep_status(

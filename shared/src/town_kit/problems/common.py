@@ -41,6 +41,10 @@ class MethodNotAllowed(Problem, slug="method-not-allowed", status=405, title="�
     """The path exists, the method does not."""
 
 
+class RequestTimeout(Problem, slug="request-timeout", status=408, title="送信が途中で止まりました"):
+    """The rest of the body did not come in time; a slow sender must not hold a slot."""
+
+
 class InProgress(Problem, slug="in-progress", status=409, title="同じ操作を処理しています"):
     """A request with the same Idempotency-Key is being worked on; ask again in a moment."""
 
