@@ -266,10 +266,6 @@ class PostgresBlobs:
         """Delete a blob with its key, which makes every copy of its chunks unreadable."""
         await session.execute(_REMOVE, {"id": blob_id})
 
-    async def sweep(self, session: AsyncSession, before: datetime) -> int:
-        """Delete up to 100 blobs written before ``before`` that nothing holds; how many."""
-        return int((await session.execute(_SWEEP, {"before": before})).rowcount)  # type: ignore[attr-defined]
-
     def _wrap(self, blob_id: UUID, key: bytes, recipient: Recipient) -> bytes:
         if recipient is Recipient.VAULT:
             if self._vault is None:
@@ -328,12 +324,13 @@ async def open_sealed(
         del buffer[:wanted]
 
 
-def sweep_job(database: Database, blobs: PostgresBlobs, clock: Clock) -> Job:
-    """The worker's job that removes blobs nothing holds after 24 hours."""
+def sweep_job(database: Database, clock: Clock) -> Job:
+    """The worker's job that removes blobs nothing holds after 24 hours, at most 100 a run."""
 
     async def run() -> int:
         async with database.begin() as session:
-            return await blobs.sweep(session, clock.now() - KEEP_UNREFERENCED)
+            done = await session.execute(_SWEEP, {"before": clock.now() - KEEP_UNREFERENCED})
+            return int(done.rowcount)  # type: ignore[attr-defined]
 
     return Job("blob-sweep", timedelta(minutes=15), run)
 

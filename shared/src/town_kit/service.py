@@ -56,6 +56,7 @@ class Service:
     clock: Clock = field(default_factory=SystemClock)
     description: str = ""
     resources: Sequence[Callable[[], AbstractAsyncContextManager[Any]]] = ()
+    republish: Callable[[], Awaitable[int]] | None = None
     extras: dict[str, Any] = field(default_factory=dict)
 
 

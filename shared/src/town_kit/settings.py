@@ -46,6 +46,7 @@ class ServiceSettings(BaseSettings):
     key_encryption_key: SecretStr | None = Field(None, description="base64 of 32 bytes; wraps the keys of blobs")
     digest_key: SecretStr | None = Field(None, description="base64 of 32 bytes; HMAC key of stored digests")
     otlp_endpoint: str | None = Field(None, description="OpenTelemetry collector; without one nothing is exported")
+    audit_anchor: str | None = Field(None, description="where the head of the audit chain is posted (http://…)")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import structlog
 
-from town_kit.audit.chain import chain_job
+from town_kit.housekeeping import standard_jobs
 from town_kit.messaging.consumer import run_consumer
 from town_kit.messaging.relay import run_relay
 from town_kit.service import Job, Service
@@ -27,7 +27,7 @@ async def work(service: Service) -> None:
             tasks.create_task(keep_running(f"{service.name}.relay", lambda: run_relay(service)))
             for consumer in service.consumers:
                 tasks.create_task(keep_running(consumer.name, lambda c=consumer: run_consumer(service, c)))  # type: ignore[misc]
-            for job in (chain_job(service.database, service.name, service.clock), *service.jobs):
+            for job in (*standard_jobs(service), *service.jobs):
                 tasks.create_task(run_job(service, job))
 
 

@@ -52,7 +52,8 @@ class AnchorPoster:
             self._posted_at = now
             return 0
         body = {"service": self._service, "seq": head.seq, "hash": bytes(head.hash).hex(), "at": now.isoformat()}
-        answer = await self.client.post("/heads", json=body, idempotent=True)
+        async with self.client.running():
+            answer = await self.client.post("/heads", json=body, idempotent=True)
         answer.raise_for_status()
         self._posted_seq, self._posted_at = head.seq, now
         return 0

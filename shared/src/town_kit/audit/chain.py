@@ -206,12 +206,14 @@ def _parts(
 def _publish(
     session: AsyncSession, service: str, stream: _Stream, records: list[dict[str, Any]], before: str
 ) -> tuple[int, int]:
-    event = batch_event(service)(
-        first_seq=records[0]["seq"],
-        last_seq=records[-1]["seq"],
-        previous_hash=before,
-        head_hash=records[-1]["hash"],
-        records=tuple(records),
+    event = batch_event(service).model_validate(
+        {
+            "first_seq": records[0]["seq"],
+            "last_seq": records[-1]["seq"],
+            "previous_hash": before,
+            "head_hash": records[-1]["hash"],
+            "records": records,
+        }
     )
     outbox.add(session, event, stream)
     return stream.event_sequence, len(records)

@@ -155,7 +155,7 @@ async def test_what_nothing_holds_goes_after_24_hours_and_what_is_held_stays(dat
         await SERVICE_BLOBS.reference(session, held)
         old = {"ids": [held, forgotten], "at": SystemClock().now() - timedelta(hours=25)}
         await session.execute(text("UPDATE blobs SET created_at = :at WHERE id = ANY(:ids)"), old)
-    while await sweep_job(database, SERVICE_BLOBS, SystemClock()).run():
+    while await sweep_job(database, SystemClock()).run():
         pass
     assert await read(database, held) == await read(database, fresh) == b"x"
     with pytest.raises(BlobMissing):

@@ -1,0 +1,234 @@
+"""The commands every service has: serve, work, migrate, look after its events, check its audit trail and settings."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+import uvicorn
+from pydantic import SecretStr, ValidationError
+from rich.console import Console
+
+from town_kit import logging, telemetry
+from town_kit.admission import Admission
+from town_kit.app import create_app
+from town_kit.audit.verify import Head, verify
+from town_kit.clock import JST
+from town_kit.db import migrations
+from town_kit.db.engine import assert_durable
+from town_kit.messaging.relay import replay
+from town_kit.service import Service
+from town_kit.worker import work
+
+T = TypeVar("T")
+GRACE_SECONDS = 10
+SOCKET_MODE = 0o660
+_out = Console()
+_err = Console(stderr=True)
+
+
+def service_cli(create: Callable[[], Service]) -> typer.Typer:
+    """The commands of the service that ``create`` makes from its settings (environment variables)."""
+    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    trail = typer.Typer(no_args_is_help=True, help="The audit trail.")
+    app.add_typer(trail, name="audit")
+
+    @app.command("serve")
+    def serve_command(
+        host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+        port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one and prints it.")] = 0,
+        unix: Annotated[Path | None, typer.Option(help="Listen on a socket file (0660) instead.")] = None,
+    ) -> None:
+        """Answer requests until SIGTERM."""
+        service = _made(create)
+        _begin(service)
+        listening = _listen(host, port, unix)
+        _out.print(f"{service.name} listens on {unix or _address(listening)}", highlight=False)
+        asyncio.run(_serve(service, listening))
+
+    @app.command("work")
+    def work_command() -> None:
+        """Run relay, consumers and jobs until SIGTERM."""
+        service = _made(create)
+        _begin(service)
+        with suppress(KeyboardInterrupt, asyncio.CancelledError):
+            asyncio.run(_work(service))
+
+    @app.command("migrate")
+    def migrate_command(
+        revision: Annotated[str, typer.Argument(help="Revision to bring the schema to.")] = "head",
+    ) -> None:
+        """Bring the database's schema to a revision, as its owner."""
+        service = _made(create)
+        if service.settings.owner_url is None:
+            _fail("owner_url is not set: migrations run as the owner of the database")
+        migrations.upgrade(service.settings.owner_url.get_secret_value(), service.migrations, revision)
+        _out.print(f"{service.name} is at {migrations.head(service.migrations) if revision == 'head' else revision}")
+
+    @app.command("replay")
+    def replay_command(
+        since: Annotated[datetime | None, typer.Option(help="Only events published since (Japanese time).")] = None,
+        topic: Annotated[list[str] | None, typer.Option(help="Only this topic; may be given again.")] = None,
+    ) -> None:
+        """Send published events again; consumers drop what they have done."""
+        service = _made(create)
+        moment = since.replace(tzinfo=JST) if since and since.tzinfo is None else since
+        count = _run(service, lambda connection: replay(connection, since=moment, topics=topic or None))
+        _out.print(f"{count} events go out again")
+
+    @app.command("republish")
+    def republish_command() -> None:
+        """Publish the present state of everything, for a consumer that comes late."""
+        service = _made(create)
+        if service.republish is None:
+            _fail(f"{service.name} publishes no state")
+        _out.print(f"{asyncio.run(_republish(service))} snapshots published")
+
+    @trail.command("verify")
+    def verify_command(
+        anchor: Annotated[list[str] | None, typer.Option(help="A head kept outside, as SEQ:HEX.")] = None,
+    ) -> None:
+        """Check the chain and name the first record that was changed, deleted, swapped or cut off."""
+        service = _made(create)
+        verdict = asyncio.run(_verify(service, [_head(one) for one in anchor or ()]))
+        _out.print(f"{verdict.checked} records hold, head {verdict.head.seq}:{verdict.head.hash.hex()}")
+        if verdict.first_bad is not None:
+            _fail(f"record {verdict.first_bad}: {verdict.reason}", code=1)
+        if verdict.unchained:
+            _fail(f"{verdict.unchained} records are not in the chain", code=1)
+
+    @app.command("check-config")
+    def check_config_command() -> None:
+        """Read the settings, make the service, and show what it found; secrets stay hidden."""
+        service = _made(create)
+        for name, value in service.settings:
+            _out.print(f"{name} = {_shown(value)}", highlight=False, soft_wrap=True)
+
+    return app
+
+
+def _made(create: Callable[[], Service]) -> Service:
+    try:
+        return create()
+    except ValidationError as error:
+        for problem in error.errors(include_input=False, include_url=False):
+            _err.print(f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}", highlight=False)
+        raise typer.Exit(2) from None
+    except (ValueError, RuntimeError, OSError) as error:
+        _fail(str(error))
+
+
+def _fail(message: str, code: int = 2) -> NoReturn:
+    _err.print(message, style="red", highlight=False)
+    raise typer.Exit(code)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return "(set)"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_shown(inner)}" for key, inner in value.items()) + "}"
+    return str(value)
+
+
+def _begin(service: Service) -> None:
+    settings = service.settings
+    logging.configure(
+        service.name, settings.log_level, zone=service.zone.value, production=settings.environment == "production"
+    )
+    telemetry.configure(service.name, endpoint=settings.otlp_endpoint)
+
+
+def _listen(host: str, port: int, unix: Path | None) -> socket.socket:
+    """A bound socket; a socket file is opened to its group only (the server's own way opens it to everybody)."""
+    if unix is None:
+        listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        return listening
+    unix.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX)
+    before = os.umask(0o777 & ~SOCKET_MODE)
+    try:
+        listening.bind(str(unix))
+    finally:
+        os.umask(before)
+    return listening
+
+
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def _serve(service: Service, listening: socket.socket) -> None:
+    await _check_durable(service)
+    configuration = uvicorn.Config(
+        Admission(create_app(service)),
+        log_config=None,
+        access_log=False,
+        ws="none",
+        lifespan="on",
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    try:
+        await uvicorn.Server(configuration).serve(sockets=[listening])
+    finally:
+        telemetry.shutdown()
+
+
+async def _work(service: Service) -> None:
+    await _check_durable(service)
+    working = asyncio.create_task(work(service))
+    for kind in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(kind, working.cancel)
+    try:
+        await working
+    finally:
+        telemetry.shutdown()
+
+
+async def _check_durable(service: Service) -> None:
+    if service.settings.environment == "production":
+        await assert_durable(service.database)
+
+
+def _run(service: Service, what: Callable[[Any], Awaitable[T]]) -> T:
+    """Do something on a driver's connection in a transaction of the service's database."""
+
+    async def inside() -> T:
+        async with service.database.running() as database, database.begin() as session:
+            connection = await (await session.connection()).get_raw_connection()
+            return await what(connection.driver_connection)
+
+    return asyncio.run(inside())
+
+
+async def _republish(service: Service) -> int:
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(service.database.running())
+        for resource in service.resources:
+            await stack.enter_async_context(resource())
+        assert service.republish is not None
+        return await service.republish()
+
+
+async def _verify(service: Service, anchors: list[Head]) -> Any:
+    async with service.database.running() as database:
+        return await verify(database, anchors)
+
+
+def _head(text: str) -> Head:
+    seq, _, digest = text.partition(":")
+    try:
+        return Head(int(seq), bytes.fromhex(digest))
+    except ValueError:
+        _fail("an anchor is SEQ:HEX, e.g. 120:9f86d0…")
