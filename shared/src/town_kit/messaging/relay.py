@@ -1,0 +1,304 @@
+"""The relay: carries committed events from a service's outbox to the log, in order per aggregate, and loses none.
+
+One per service. Its lock, its reads and its marks are on **one** connection: when that is lost, so is the lock, and the
+relay stops. It never remembers how far it was ("everything after row 41"): rows become visible in the order of commits,
+not of numbers, and a watermark would pass over some for ever.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+import structlog
+
+from town_kit import failpoints, telemetry
+from town_kit.db.engine import Database
+from town_kit.failpoints import failpoint
+from town_kit.messaging import notify
+from town_kit.messaging.event import Envelope, encode_headers, source
+from town_kit.messaging.topics import UnknownTopic, specs, topics_of, zones
+from town_kit.messaging.transport import Outgoing, Partition, Position, Producer, Transport, TransportError, connect
+from town_kit.service import Service
+from town_kit.settings import Zone
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+KEEP = timedelta(days=14)
+STANDBY_SECONDS = 0.5
+CARE_SECONDS = 5.0
+PRUNE_SECONDS = 3600.0
+LONGEST_PAUSE = 2.0
+PRUNE_ROWS = 5_000
+
+_LOCK = "SELECT pg_try_advisory_lock(hashtextextended('town.relay', 7463))"
+_UNPUBLISHED = """SELECT seq, event_id, topic, key, sequence, type, occurred_at, traceparent, data, snapshot
+FROM outbox WHERE published_at IS NULL ORDER BY seq LIMIT $1"""
+_UNPUBLISHED_OTHERS = """SELECT seq, event_id, topic, key, sequence, type, occurred_at, traceparent, data, snapshot
+FROM outbox WHERE published_at IS NULL AND topic <> ALL($4::text[])
+  AND NOT EXISTS (SELECT FROM unnest($2::text[], $3::uuid[]) AS held(topic, key)
+                  WHERE held.topic = outbox.topic AND held.key = outbox.key)
+ORDER BY seq LIMIT $1"""
+_MARK = """UPDATE outbox SET published_at = clock_timestamp(), log_partition = p, log_offset = o
+FROM unnest($1::bigint[], $2::int[], $3::bigint[]) AS done(s, p, o) WHERE seq = s"""
+_HIGHEST = """SELECT topic, log_partition, max(log_offset) FROM outbox
+WHERE published_at IS NOT NULL AND log_offset >= 0 GROUP BY topic, log_partition"""
+_OLDEST = "SELECT extract(epoch FROM now() - min(occurred_at))::float8 FROM outbox WHERE published_at IS NULL"
+_REPLAY = """UPDATE outbox SET published_at = NULL, log_partition = NULL, log_offset = NULL
+WHERE published_at >= $1 AND ($2::text[] IS NULL OR topic = ANY($2))"""
+_PRUNE = """DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE published_at < $1 LIMIT $2)"""
+
+Connected = tuple[Transport, Producer]
+
+
+class LogLost(Exception):
+    """The log ends below an offset it had acknowledged."""
+
+
+@dataclass
+class Relay:
+    """The relay of one service.
+
+    Args:
+        database: the service's database.
+        service: its name, for logs and metrics.
+        source: the ``source`` of its events.
+        log_of: the zone in whose log a topic stands.
+        connect: the transport of a zone.
+        topics: what is known to be published; others are found in the outbox.
+    """
+
+    database: Database
+    service: str
+    source: str
+    log_of: Callable[[str], Zone]
+    connect: Callable[[Zone], Transport]
+    topics: Sequence[str] = ()
+    batch: int = BATCH
+    _logs: dict[Zone, Connected] = field(default_factory=dict)
+    _made: set[str] = field(default_factory=set)
+    _highest: dict[Partition, int] = field(default_factory=dict)
+    _held: dict[tuple[str, Any], float] = field(default_factory=dict)
+    _seeded: bool = False
+
+    async def run(self) -> None:
+        """Carry events until cancelled. Raises when the connection is lost; the worker starts it again."""
+        due = asyncio.Event()
+        async with AsyncExitStack() as stack:
+            stack.enter_context(notify.woken_by(self.database, due.set))
+            connection = await self._open()
+            stack.callback(connection.terminate)
+            stack.push_async_callback(self._disconnect)
+            while not await connection.fetchval(_LOCK):  # noqa: ASYNC110 - another process is the relay
+                await asyncio.sleep(STANDBY_SECONDS)
+            await connection.add_listener(notify.CHANNEL, lambda *_: due.set())
+            connection.add_termination_listener(lambda _: due.set())
+            await self._carry(connection, due)
+
+    async def _open(self) -> asyncpg.Connection:
+        # A mark that is lost with the server is made again: the event goes out twice and the inbox drops the repeat.
+        settings = {"application_name": f"{self.service}.relay", "synchronous_commit": "off", "lock_timeout": "5000"}
+        dsn = notify.plain_dsn(self.database.url)
+        connection = await asyncpg.connect(dsn, timeout=5, command_timeout=60, server_settings=settings)
+        await connection.execute("SELECT set_config('town.role', 'service', false)")
+        return connection
+
+    async def _carry(self, connection: asyncpg.Connection, due: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+        pause, cared, pruned = 0.05, float("-inf"), loop.time()
+        while True:
+            try:
+                if loop.time() - cared > CARE_SECONDS:
+                    await self._care(connection)
+                    cared = loop.time()
+                sent = await self.step(connection)
+                pause = 0.05
+            except (TransportError, LogLost) as error:
+                log.warning("relay_waits_for_log", service=self.service, reason=str(error), seconds=pause)
+                await self._disconnect()
+                await asyncio.sleep(pause)
+                pause, cared = min(pause * 2, LONGEST_PAUSE), float("-inf")
+                continue
+            if loop.time() - pruned > PRUNE_SECONDS:
+                await self.prune(connection)
+                pruned = loop.time()
+            if sent == 0:
+                await notify.wait(due)
+
+    async def step(self, connection: asyncpg.Connection) -> int:
+        """Carry one batch; returns how many events were acknowledged and marked.
+
+        Raises:
+            TransportError: the log did not take some of it; the keys concerned are held back for a while.
+            LogLost: an acknowledgement shows that the log has begun anew; everything goes out again.
+        """
+        rows = await self._next(connection)
+        if not rows:
+            return 0
+        results = await self._send(rows)
+        failpoint("after-produce-before-mark")
+        done, failed, lost = self._sort(rows, results)
+        if lost:
+            await self._begin_anew(connection, lost)
+            raise LogLost(", ".join(sorted(lost)))
+        if done:
+            await connection.execute(_MARK, *(list(column) for column in zip(*done, strict=True)))
+            telemetry.count("events_published", len(done), service=self.service)
+        if failed:
+            raise TransportError(failed)
+        return len(done)
+
+    async def _next(self, connection: asyncpg.Connection) -> list[Any]:
+        now = asyncio.get_running_loop().time()
+        self._held = {name: until for name, until in self._held.items() if until > now}
+        if not self._held:
+            return list(await connection.fetch(_UNPUBLISHED, self.batch))
+        whole = [topic for topic, key in self._held if key is None]
+        some = [name for name in self._held if name[1] is not None]
+        topics, keys = [topic for topic, _ in some], [key for _, key in some]
+        return list(await connection.fetch(_UNPUBLISHED_OTHERS, self.batch, topics, keys, whole))
+
+    async def _send(self, rows: Sequence[Any]) -> list[Position | Exception]:
+        """Send rows to the logs of their topics; rows of one key are of one topic and so of one log."""
+        results: list[Position | Exception] = [TransportError("a topic that is not in zones.yaml")] * len(rows)
+        by_zone: dict[Zone, list[int]] = {}
+        for index, row in enumerate(rows):
+            with suppress(UnknownTopic):
+                by_zone.setdefault(self.log_of(row["topic"]), []).append(index)
+        for zone, indexes in by_zone.items():
+            try:
+                producer = (await self._log(zone, {rows[index]["topic"] for index in indexes}))[1]
+                answers = await producer.send([self._message(rows[index]) for index in indexes])
+            except TransportError as error:
+                answers = [error] * len(indexes)
+            for index, answer in zip(indexes, answers, strict=True):
+                results[index] = answer
+        return results
+
+    def _message(self, row: Any) -> Outgoing:
+        envelope = Envelope(
+            row["event_id"],
+            row["type"],
+            row["key"],
+            row["sequence"],
+            row["occurred_at"],
+            row["traceparent"],
+            row["snapshot"],
+        )
+        return Outgoing(row["topic"], str(row["key"]).encode(), encode_headers(envelope, self.source), row["data"])
+
+    def _sort(
+        self, rows: Sequence[Any], results: Sequence[Position | Exception]
+    ) -> tuple[list[tuple[int, int, int]], str, set[str]]:
+        """What to mark, why something failed, and the topics that were lost. A failed key stops at its failure."""
+        done: list[tuple[int, int, int]] = []
+        lost: set[str] = set()
+        failed = ""
+        until = asyncio.get_running_loop().time() + LONGEST_PAUSE / 2
+        before = dict(self._highest)
+        taken = {row["topic"] for row, result in zip(rows, results, strict=True) if isinstance(result, Position)}
+        for row, result in zip(rows, results, strict=True):
+            name = (row["topic"], row["key"])
+            if isinstance(result, Exception):
+                self._held[name if row["topic"] in taken else (row["topic"], None)] = until
+                failed = str(result)
+            elif name not in self._held:
+                done.append((row["seq"], result.partition, result.offset))
+                place = (row["topic"], result.partition)
+                if 0 <= result.offset <= before.get(place, -1):
+                    lost.add(row["topic"])
+                self._highest[place] = max(self._highest.get(place, -1), result.offset)
+        return done, failed, lost
+
+    async def _log(self, zone: Zone, topics: Iterable[str]) -> Connected:
+        """The log of a zone, with these topics made."""
+        if zone not in self._logs:
+            transport = self.connect(zone)
+            try:
+                self._logs[zone] = (transport, await transport.producer())
+            except TransportError:
+                await transport.close()
+                raise
+        missing = set(topics) - self._made
+        if missing:
+            await self._logs[zone][0].create_topics(specs(missing))
+            self._made |= missing
+        return self._logs[zone]
+
+    async def _care(self, connection: asyncpg.Connection) -> None:
+        """See whether a log was lost, make topics, and tell how old the oldest event is."""
+        if not self._seeded:
+            self._highest = {(row[0], row[1]): row[2] for row in await connection.fetch(_HIGHEST)}
+            self._seeded = True
+        by_zone: dict[Zone, set[str]] = {}
+        for topic in {*self.topics, *(topic for topic, _ in self._highest)}:
+            with suppress(UnknownTopic):
+                by_zone.setdefault(self.log_of(topic), set()).add(topic)
+        for zone, topics in by_zone.items():
+            transport = (await self._log(zone, ()))[0]
+            ends = await transport.end_offsets(topics)
+            await transport.create_topics(specs(topics - {topic for topic, _ in ends}))
+            self._made |= topics
+            lost = {t for (t, p), offset in self._highest.items() if t in topics and ends.get((t, p), 0) <= offset}
+            if lost:
+                await self._begin_anew(connection, lost)
+        age = await connection.fetchval(_OLDEST)
+        telemetry.gauge("outbox_oldest_age_seconds", max(age or 0.0, 0.0), service=self.service)
+
+    async def _begin_anew(self, connection: asyncpg.Connection, topics: set[str]) -> None:
+        """Everything that is kept goes out again into a log that was lost."""
+        again = await replay(connection, topics=sorted(topics))
+        log.error("event_log_was_lost", service=self.service, topics=sorted(topics), replayed=again)
+        self._highest = {place: offset for place, offset in self._highest.items() if place[0] not in topics}
+        self._made -= topics
+
+    async def prune(self, connection: asyncpg.Connection, keep: timedelta = KEEP) -> int:
+        """Remove events published longer ago than ``keep`` from the outbox, and old messages from the logs."""
+        removed, before = 0, await connection.fetchval("SELECT now()") - keep
+        while True:
+            count = int((await connection.execute(_PRUNE, before, PRUNE_ROWS)).split()[-1])
+            removed += count
+            if count < PRUNE_ROWS:
+                break
+        for transport, _ in self._logs.values():
+            with suppress(TransportError):
+                await transport.prune(self._made)
+        return removed
+
+    async def _disconnect(self) -> None:
+        """Let go of all logs: a producer that failed is never used again."""
+        logs, self._logs = self._logs, {}
+        for transport, producer in logs.values():
+            await producer.close()
+            await transport.close()
+
+
+async def replay(
+    connection: asyncpg.Connection, *, since: datetime | None = None, topics: Sequence[str] | None = None
+) -> int:
+    """Send events again that were published since a moment (or all that are kept): their marks are cleared.
+
+    Consumers drop what they have done; a log that was restored gets what it misses. Returns how many.
+    """
+    begin = since or await connection.fetchval("SELECT '-infinity'::timestamptz")
+    status = await connection.execute(_REPLAY, begin, list(topics) if topics is not None else None)
+    return int(status.split()[-1])
+
+
+async def run_relay(service: Service) -> None:
+    """Run the relay of ``service`` until cancelled."""
+    if service.settings.environment == "production":
+        failpoints.forbid()
+    relay = Relay(
+        database=service.database,
+        service=service.name,
+        source=source(service.settings.municipality_code, service.name),
+        log_of=zones().log_of,
+        connect=lambda zone: connect(service.settings, zone),
+        topics=topics_of(service.events),
+    )
+    await relay.run()
