@@ -18,6 +18,7 @@ from rich.console import Console
 from town_kit import logging, telemetry
 from town_kit.admission import Admission
 from town_kit.app import create_app
+from town_kit.asgi import App
 from town_kit.audit.verify import Head, verify
 from town_kit.clock import JST
 from town_kit.db import migrations
@@ -33,8 +34,18 @@ _out = Console()
 _err = Console(stderr=True)
 
 
-def service_cli(create: Callable[[], Service]) -> typer.Typer:
-    """The commands of the service that ``create`` makes from its settings (environment variables)."""
+def admitted(service: Service) -> App:
+    """The application of a service behind its admission."""
+    return Admission(create_app(service))
+
+
+def service_cli(create: Callable[[], Service], *, application: Callable[[Service], App] = admitted) -> typer.Typer:
+    """The commands of the service that ``create`` makes from its settings (environment variables).
+
+    Args:
+        create: makes the service.
+        application: makes what answers requests from it.
+    """
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     trail = typer.Typer(no_args_is_help=True, help="The audit trail.")
     app.add_typer(trail, name="audit")
@@ -50,7 +61,7 @@ def service_cli(create: Callable[[], Service]) -> typer.Typer:
         _begin(service)
         listening = _listen(host, port, unix)
         _out.print(f"{service.name} listens on {unix or _address(listening)}", highlight=False)
-        asyncio.run(_serve(service, listening))
+        asyncio.run(_serve(service, application(service), listening))
 
     @app.command("work")
     def work_command() -> None:
@@ -167,10 +178,10 @@ def _address(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-async def _serve(service: Service, listening: socket.socket) -> None:
+async def _serve(service: Service, application: App, listening: socket.socket) -> None:
     await _check_durable(service)
     configuration = uvicorn.Config(
-        Admission(create_app(service)),
+        application,
         log_config=None,
         access_log=False,
         ws="none",

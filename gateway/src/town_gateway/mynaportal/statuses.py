@@ -79,7 +79,7 @@ def status_consumer(told: Mapping[str, Told], clock: Clock) -> Consumer:
 
         return keep
 
-    handlers = {reader: handler(fact) for fact, reader in READERS.items()}
+    handlers: dict[type[Reader], Any] = {reader: handler(fact) for fact, reader in READERS.items()}
     return Consumer(name="connector.statuses", service="connector", handlers=handlers)
 
 
