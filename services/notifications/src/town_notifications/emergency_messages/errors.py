@@ -1,0 +1,7 @@
+"""Refusals of this slice."""
+
+from town_kit.problems import Problem
+
+
+class PreviewOutdated(Problem, slug="preview-outdated", status=409, title="確認した内容と違います"):
+    """What was to be sent is not what was previewed."""

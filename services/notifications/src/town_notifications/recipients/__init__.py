@@ -1,0 +1,23 @@
+"""受取人 — devices, contact points and preferences: how a person wants to be reached, as registered here only."""
+
+from town_notifications.recipients.domain import QuietHours, Reach, Target
+from town_notifications.recipients.repository import (
+    counts,
+    drop_target,
+    everyone_reachable,
+    person_ids_after_links,
+    reach,
+)
+from town_notifications.recipients.schemas import AudienceCount
+
+__all__ = [
+    "AudienceCount",
+    "QuietHours",
+    "Reach",
+    "Target",
+    "counts",
+    "drop_target",
+    "everyone_reachable",
+    "person_ids_after_links",
+    "reach",
+]

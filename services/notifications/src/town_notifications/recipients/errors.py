@@ -1,0 +1,7 @@
+"""Refusals of this slice."""
+
+from town_kit.problems import Problem
+
+
+class TooManyRegistrations(Problem, slug="too-many-registrations", status=409, title="登録できる数を超えています"):
+    """The person has as many devices, contact points or codes as she may."""
