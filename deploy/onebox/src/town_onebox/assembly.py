@@ -104,6 +104,7 @@ class Town:
             "key_encryption_key": keys.key_encryption_key,
             "digest_key": keys.digest_key,
             "client_key": secrets.client_key(self.place, entry.name) if entry.name in secrets.CLIENTS else None,
+            "audit_anchor": self.sandbox_addresses()["audit_anchor"] if self.sandbox else None,
         }
         own = _OWN.get(entry.name, _nothing)(self)
         outside = _SANDBOX.get(entry.name, _nothing)(self) if self.sandbox else {}
@@ -205,10 +206,22 @@ def _sandbox_connector(town: Town) -> dict[str, Any]:
     }
 
 
+def _sandbox_notifications(town: Town) -> dict[str, Any]:
+    outside = town.sandbox_addresses()
+    return {
+        "fcm_service_account": town.place.fcm_service_account,
+        "fcm_address": outside["fcm"],
+        "fcm_token_url": f"{outside['fcm']}/token",
+        "smtp_address": outside["smtp"],
+        "smtp_tls": "none",
+    }
+
+
 _SANDBOX: Mapping[str, Callable[[Town], dict[str, Any]]] = {
     "identity": _sandbox_identity,
     "gateway": _sandbox_gateway,
     "connector": _sandbox_connector,
+    "notifications": _sandbox_notifications,
 }
 
 

@@ -89,6 +89,11 @@ class Place:
         return self.directory / "clients.yaml"
 
     @property
+    def fcm_service_account(self) -> Path:
+        """The account with which pushes are sent in a trial, as Google hands it out."""
+        return self.keys / "fcm-service-account.json"
+
+    @property
     def ports(self) -> Path:
         """The ports of the last run; they are taken again when free."""
         return self.directory / "ports.json"

@@ -9,6 +9,8 @@ import town_gateway.main
 import town_gateway.settings
 import town_identity.main
 import town_identity.settings
+import town_notifications.main
+import town_notifications.settings
 import town_procedures.main
 import town_procedures.settings
 from town_kit.service import Service
@@ -56,6 +58,14 @@ ENTRIES: tuple[Entry, ...] = (
         town_procedures.main.create_service,
         town_procedures.main.MIGRATIONS,
         "town_procedures.cli:app",
+    ),
+    Entry(
+        "notifications",
+        Zone.INTERNET,
+        town_notifications.settings.NotificationsSettings,
+        town_notifications.main.create_service,
+        town_notifications.main.MIGRATIONS,
+        "town_notifications.cli:app",
     ),
     Entry(
         "gateway",

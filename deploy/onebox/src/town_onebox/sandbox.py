@@ -7,12 +7,15 @@ from town_onebox.assembly import Town, redirect_uri
 from town_onebox.clients import CORE_SYSTEM_SCOPES
 from town_onebox.place import Place
 from town_sandbox.configuration import Config, CoreSystemConfig, write_json
+from town_sandbox.configuration import prepare as prepare_credentials
 from town_sandbox.main import make_ready
 
 
 def prepare(place: Place) -> None:
     """Make the sandbox's credentials, its test authority and its cards, where missing."""
     make_ready(place.sandbox)
+    account = prepare_credentials(place.sandbox).fcm_service_account
+    write_json(place.fcm_service_account, account, mode=0o600)
 
 
 def command(place: Place) -> list[str]:

@@ -1,10 +1,13 @@
 """The people of a trial, signing in as they would: a resident by card, staff by the directory, a vendor by client."""
 
+import asyncio
 import base64
 import csv
 import io
 import json
+import re
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +25,8 @@ from town_sandbox.jws import sign_hs256
 from town_sandbox.main import open_card
 
 CARDS = ("hanako", "taro", "fumi")
+CODE_SECONDS = 30.0
+_CODE = re.compile(r"\b\d{6}\b")
 _PURPOSES = {"sign": "1", "auth": "2"}
 
 
@@ -52,6 +57,10 @@ def told(answer: httpx.Response, *expected: int) -> Any:
     return answer.json() if answer.content else None
 
 
+def _once() -> dict[str, str]:
+    return {"Idempotency-Key": str(new_id())}
+
+
 def card(town: Town, name: str) -> VirtualCard:
     """A demo card of the sandbox."""
     return open_card(town.place.sandbox, name)
@@ -60,7 +69,7 @@ def card(town: Town, name: str) -> VirtualCard:
 async def resident(town: Town, client: httpx.AsyncClient, name: str) -> SignedIn:
     """Sign in with the 利用者証明用 certificate of a card, as the app does."""
     own = card(town, name)
-    challenge = told(await client.post("/apps/kosodate/v1/login-challenges", json={}))
+    challenge = told(await client.post("/apps/kosodate/v1/login-challenges", json={}, headers=_once()))
     signature = own.sign_login(base64.b64decode(challenge["to_be_signed"]))
     session = told(
         await client.post(
@@ -71,6 +80,7 @@ async def resident(town: Town, client: httpx.AsyncClient, name: str) -> SignedIn
                 "signature": base64.b64encode(signature).decode(),
                 "device_name": "見本のスマートフォン",
             },
+            headers=_once(),
         )
     )
     return SignedIn(session["access_token"], session["expires_in"], session["person_id"])
@@ -141,3 +151,33 @@ def number_link_file(town: Town, names: Sequence[str]) -> bytes:
                 ]
             )
     return ("\ufeff" + text.getvalue()).encode()
+
+
+async def can_be_reached(client: httpx.AsyncClient, own: SignedIn, *, device: str, address: str, mailbox: str) -> None:
+    """Register a device for pushes and a mail address, which is confirmed with the code that arrives there."""
+    body = {"push_token": device, "platform": "android", "app": "kosodate"}
+    told(await client.post("/notifications/v1/devices", json=body, headers=own.headers))
+    known = told(await client.get("/notifications/v1/contact-points", headers=own.headers))
+    point = next((each for each in known if each["address"] == address and each["state"] != "bounced"), None)
+    if point is None:
+        added = await client.post("/notifications/v1/contact-points", json={"address": address}, headers=own.headers)
+        point = told(added)
+    if point["state"] == "pending":
+        await _confirm(client, own, point["id"], address=address, mailbox=mailbox)
+
+
+async def _confirm(client: httpx.AsyncClient, own: SignedIn, point: str, *, address: str, mailbox: str) -> None:
+    tried: set[str] = set()
+    give_up = time.monotonic() + CODE_SECONDS
+    while time.monotonic() < give_up:
+        mails = told(await client.get(f"{mailbox}/_received", params={"kind": "message"}))["entries"]
+        codes = [found[0] for mail in mails if address in mail["recipients"] if (found := _CODE.search(mail["text"]))]
+        for code in codes[-1:]:
+            if code in tried:
+                continue
+            tried.add(code)
+            path = f"/notifications/v1/contact-points/{point}/confirm"
+            if told(await client.post(path, json={"code": code}, headers=own.headers))["state"] == "confirmed":
+                return
+        await asyncio.sleep(0.1)
+    raise TimeoutError("the confirmation code did not arrive by mail")

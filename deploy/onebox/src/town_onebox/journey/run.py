@@ -12,7 +12,7 @@ from town_kit.clock import SystemClock
 from town_onebox import serving
 from town_onebox.assembly import Town
 from town_onebox.journey import people
-from town_onebox.journey.hops import HOPS, Hop, Traveller
+from town_onebox.journey.hops import DEVICE, EMAIL, HOPS, Hop, Traveller
 from town_onebox.journey.people import Refused, SignedIn
 from town_onebox.journey.showcase import ShowcaseFiles
 
@@ -70,7 +70,9 @@ async def _prepare(town: Town, client: httpx.AsyncClient) -> Traveller:
     await people.link_numbers(town, client)
     resident = await people.resident(town, client, "hanako")
     clerk = await people.staff(client, "clerk")
-    return Traveller(town, client, town.sandbox_addresses(), resident, clerk)
+    outside = town.sandbox_addresses()
+    await people.can_be_reached(client, resident, device=DEVICE, address=EMAIL, mailbox=outside["smtp_control"])
+    return Traveller(town, client, outside, resident, clerk)
 
 
 async def _hops(traveller: Traveller, console: Console, files: ShowcaseFiles) -> bool:
