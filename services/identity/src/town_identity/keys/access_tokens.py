@@ -1,5 +1,6 @@
 """Access tokens (RFC 9068): short, signed with ES256, checked by each service for itself."""
 
+import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -8,12 +9,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from town_identity.keys.ring import KeyRing
+from town_identity.keys.ring import KeyRing, RingUnusable
 from town_kit.auth import AUDIENCE, Role
 from town_kit.auth.jose import TokenRefused, sign, verify
 from town_kit.clock import Clock
 from town_kit.ids import new_id
 
+log = logging.getLogger(__name__)
 _LOOK_SECONDS = 30.0
 
 
@@ -38,7 +40,11 @@ class AccessTokens:
     def ring(self) -> KeyRing:
         """The ring, looked at again every 30 seconds."""
         if time.monotonic() > self._look_at:
-            self._ring, self._look_at = KeyRing.load(self._folder), time.monotonic() + _LOOK_SECONDS
+            self._look_at = time.monotonic() + _LOOK_SECONDS
+            try:
+                self._ring = KeyRing.load(self._folder)
+            except RingUnusable as error:  # the ring in use goes on serving
+                log.warning("the changed key ring was not taken: %s", error)
         return self._ring
 
     def issue(

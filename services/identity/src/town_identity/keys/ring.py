@@ -72,13 +72,16 @@ def rotate(folder: Path) -> KeyRing:
     Run it again no sooner than the longest token lives, or tokens in use are refused.
     """
     moved: list[tuple[str, KeyState]] = []
+    gone: list[str] = []
     for entry in _entries(folder):
         kid, state = str(entry["kid"]), KeyState(entry["state"])
         if state is KeyState.VERIFY_ONLY:
-            (folder / f"{kid}.pem").unlink()
-            continue
-        moved.append((kid, KeyState.ACTIVE if state is KeyState.PRE_ACTIVE else KeyState.VERIFY_ONLY))
+            gone.append(kid)
+        else:
+            moved.append((kid, KeyState.ACTIVE if state is KeyState.PRE_ACTIVE else KeyState.VERIFY_ONLY))
     _write(folder, [*moved, (_new_key(folder), KeyState.PRE_ACTIVE)])
+    for kid in gone:  # after the list, so that a reader never finds a listed key missing
+        (folder / f"{kid}.pem").unlink()
     return KeyRing.load(folder)
 
 
