@@ -50,9 +50,13 @@ def town(postgres_server: PostgresServer, issuer: Issuer, tmp_path_factory: pyte
     made = secrets.prepare(place)
     secrets.prepare_vault(place, Account(None, os.geteuid(), os.getegid()))
     prepare(place)
-    key = issuer.key = KeyRing.load(place.key_ring).active  # identity believes its own ring only, so the tests sign with it
+    key = issuer.key = KeyRing.load(
+        place.key_ring
+    ).active  # identity believes its own ring only, so the tests sign with it
     issuer.jwks_file.write_text(json.dumps(jwks([key.public])))
-    (place.sandbox / "addresses.json").write_text(json.dumps(dict.fromkeys(OUTSIDE, NOWHERE)))
+    (place.sandbox / "addresses.json").write_text(
+        json.dumps(dict.fromkeys(OUTSIDE, NOWHERE) | {"smtp": "smtp://127.0.0.1:9"})
+    )
     clients.write(place, sandbox=True)
     overrides = {}
     for entry in ENTRIES:
