@@ -7,11 +7,14 @@ from typing import Annotated
 import typer
 
 from town_onebox.contracts import generate as contracts
+from town_onebox.contracts.breaking import since_last_release
 
 
 def main(
     folder: Annotated[Path, typer.Argument()] = Path("contracts"),
-    check: Annotated[bool, typer.Option("--check", help="only say what differs; 1 when something does")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="only say what differs or breaks; 1 when something does")
+    ] = False,
 ) -> None:
     """Write the contracts, or say what differs from the committed ones."""
     files = contracts.generate()
@@ -19,7 +22,10 @@ def main(
     if check:
         for name in differing:
             print(f"{folder / name} is not what the code says; run: make contracts", file=sys.stderr)
-        sys.exit(bool(differing))
+        broken = since_last_release(folder, files)
+        for what in broken:
+            print(f"{folder / what} (since the last release)", file=sys.stderr)
+        sys.exit(bool(differing or broken))
     contracts.write(folder, files)
     print(f"{len(files)} contracts, {len(differing)} changed")
 

@@ -36,5 +36,6 @@ def services() -> Iterator[dict[str, Service]]:
         secrets.prepare_vault(place, Account(None, os.geteuid(), os.getegid()))
         sandbox.prepare(place)
         clients.write(place, sandbox=True)
-        (place.sandbox / "addresses.json").write_text(json.dumps(dict.fromkeys(NAMES, NOWHERE)))
+        addresses = {**dict.fromkeys(NAMES, NOWHERE), "smtp": "smtp://127.0.0.1:9"}
+        (place.sandbox / "addresses.json").write_text(json.dumps(addresses))
         yield {entry.name: town.service(entry.name, Process.WEB) for entry in ENTRIES}

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel
 
 from town_kit.app import create_app, town_routes
+from town_kit.audit.chain import batch_event
 from town_kit.messaging.event import Event
 from town_kit.problems import Problem
 from town_kit.problems.base import URN
@@ -83,10 +84,8 @@ def _first_line(kind: type) -> str:
 
 
 def _events(service: Service) -> Files:
-    if not service.events:
-        return {}
     files: Files = {}
-    events = sorted(service.events, key=lambda event: event.TYPE)
+    events = sorted((*service.events, batch_event(service.name)), key=lambda event: event.TYPE)
     for event in events:
         base = f"events/{service.name}/{file_name(event)}"
         files[f"{base}.schema.json"] = _json(_schema(event))
@@ -98,6 +97,11 @@ def _events(service: Service) -> Files:
 def file_name(event: type[Event]) -> str:
     """``application.accepted.v1`` of ``town.procedures.application.accepted.v1``."""
     return event.TYPE.split(".", 2)[2]
+
+
+def _heard(service: Service) -> dict[str, list[str]]:
+    """What the service's consumers read of others: consumer → types of events."""
+    return {one.name: sorted(reader.TYPE for reader in one.handlers) for one in service.consumers}
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
@@ -133,6 +137,7 @@ def _asyncapi(service: Service, events: list[type[Event]]) -> dict[str, Any]:
         "operations": {
             f"send.{topic}": {"action": "send", "channel": {"$ref": f"#/channels/{topic}"}} for topic in sorted(topics)
         },
+        "x-listens-to": _heard(service),
         "components": {
             "messages": {
                 file_name(event): {
