@@ -1,0 +1,304 @@
+"""`lifecycle`: submit → accept → decide → complete through the gateway of one box, everything on.
+
+The town runs as `make run` starts it (two web processes, worker at nice 10, vault, PostgreSQL durable), the load generator
+is one more process on the same cores. The reference is the same rows written by a bare pgbench script on a server with the
+same settings: four transactions a lifecycle, no Python.
+"""
+
+import asyncio
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+import httpx
+import yaml
+from rich.console import Console
+
+from tests.load.measure import Measure
+from town_kit.db import server
+from town_kit.ids import new_id
+from town_onebox import town as onebox
+from town_onebox.assembly import Process, Town
+from town_onebox.journey import people
+from town_onebox.registry import BY_NAME
+from town_onebox.serving import run as serve
+from town_onebox.supervisor import Part
+from town_onebox.town import Choices
+from town_procedures.catalogue import load_catalogue
+from town_procedures.wiring import SHIPPED
+
+SECONDS = 30.0
+WARM_UP = 4.0
+CONNECTIONS = 12
+DRAIN_AT_MOST = 180.0
+# The shared limits stay on; a town of 7,890 never asks this often, so the benchmark's callers get a larger share.
+GENEROUS = {"quota": 1_000_000, "window": 60}
+
+
+@dataclass
+class Load:
+    """What the load generator found."""
+
+    lifecycles: int
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+    refused: int
+    drain_s: float
+
+
+async def run() -> list[Measure]:
+    """The measures of this benchmark."""
+    load = await asyncio.to_thread(measure)
+    reference = await asyncio.to_thread(bare_rows_per_second)
+    rate = load.lifecycles / load.seconds
+    ratio = rate / reference if reference else None
+    return [
+        Measure("lifecycle.per_second", rate, "lifecycles/s", reference, ratio),
+        Measure("lifecycle.call_p50", load.p50_ms, "ms", None, None),
+        Measure("lifecycle.call_p99", load.p99_ms, "ms", None, None),
+        Measure("lifecycle.refused", load.refused, "calls", None, None),
+        Measure("lifecycle.drain_s", load.drain_s, "s", None, None),
+    ]
+
+
+def measure(seconds: float = SECONDS) -> Load:
+    """Start a town in a directory of its own, load it, and stop it again."""
+    folder = Path(tempfile.mkdtemp(prefix="town-bench-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    result = folder / "load.json"
+    directory = folder / "town"
+    directory.mkdir()
+    limits = {kind: GENEROUS for kind in ("anonymous", "resident", "staff", "vendor", "service")}
+    (directory / "town.yaml").write_text(yaml.safe_dump({"gateway": {"rate_limits": limits}}))
+    try:
+        code = subprocess.run(  # in a process of its own, because a town forks before anything else runs
+            [sys.executable, "-m", "tests.load.lifecycle", str(directory), str(result), str(seconds)],
+            check=False,
+        ).returncode
+        if code:
+            raise RuntimeError(f"the loaded town ended with {code}; its logs are in {directory}/logs")
+        return Load(**json.loads(result.read_text()))
+    finally:
+        onebox.reset(directory)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def loaded_town(directory: Path, result: Path, seconds: float) -> int:
+    """A town whose last part is the load generator; it ends with it."""
+
+    def last(started: Town) -> list[Part]:
+        async def body(stop: asyncio.Event) -> None:  # noqa: ARG001 - the load ends by itself
+            load = await generate(started, seconds)
+            result.write_text(json.dumps(load.__dict__))
+
+        return [Part("load", partial(serve, body), terminal=True, final=True)]
+
+    return onebox.run(Choices(directory), Console(stderr=True, quiet=True), last)
+
+
+async def generate(town: Town, seconds: float) -> Load:
+    """Drive the town at full speed for ``seconds`` and wait for the last effect."""
+    async with httpx.AsyncClient(base_url=town.public_url, timeout=30) as client:
+        await _ready(client)
+        residents = [await people.resident(town, client, name) for name in people.CARDS]
+        officer = await people.staff(client, "clerk")
+    answers = sample()
+    times: list[float] = []
+    done = refused = 0
+    clock = time.monotonic
+    began = clock() + WARM_UP
+    until = began + seconds
+
+    async def lifecycle(http: aiohttp.ClientSession, resident: str) -> None:
+        nonlocal done, refused
+        started = clock()
+        body = {"procedure_code": "LC-01", "answers": answers}
+        view = await call(http, "", body, resident, None)
+        for verb, content in (("accept", None), ("decide", {"decision": "approved"}), ("complete", None)):
+            if view is None:
+                break
+            view = await call(http, f"/{view['id']}/{verb}", content, officer.token, view["version"])
+        if view is None:
+            refused += 1
+        elif started >= began and clock() <= until:
+            done += 1
+
+    async def call(http: aiohttp.ClientSession, path: str, body: Any, token: str, version: int | None) -> Any:
+        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": str(new_id())}
+        if version is not None:
+            headers["If-Match"] = f'"{version}"'
+        sent = clock()
+        async with http.post(f"/procedures/v1/applications{path}", json=body, headers=headers) as answer:
+            content = await answer.json(content_type=None)
+            if sent >= began:
+                times.append((clock() - sent) * 1000)
+            return content if answer.status < 300 else None
+
+    async def worker(number: int) -> None:
+        # A connection of one's own: each may be taken by another web process.
+        connector = aiohttp.TCPConnector(limit=1)
+        async with aiohttp.ClientSession(town.public_url, connector=connector) as http:
+            while clock() < until:
+                await lifecycle(http, residents[number % len(residents)].token)
+
+    await asyncio.gather(*(worker(n) for n in range(CONNECTIONS)))
+    ended = clock()
+    await drained(town)
+    times.sort()
+    return Load(
+        lifecycles=done,
+        seconds=seconds,
+        p50_ms=times[len(times) // 2],
+        p99_ms=times[int(len(times) * 0.99)],
+        refused=refused,
+        drain_s=clock() - ended,
+    )
+
+
+def sample() -> dict[str, Any]:
+    """The answers of the care procedure's sample."""
+    folder = load_catalogue(SHIPPED)["LC-01"].folder
+    answers: dict[str, Any] = json.loads((folder / "samples" / "valid.json").read_text(encoding="utf-8"))["answers"]
+    return answers
+
+
+async def _ready(client: httpx.AsyncClient) -> None:
+    for _ in range(300):
+        try:
+            if (await client.get("/readyz")).status_code == 200:
+                return
+        except httpx.HTTPError:
+            pass
+        await asyncio.sleep(0.1)
+    raise RuntimeError("the town did not get ready")
+
+
+async def drained(town: Town) -> None:
+    """Wait until every event is in its log, every consumer has done it, and no delivery or job is left."""
+    give_up = time.monotonic() + DRAIN_AT_MOST
+    while time.monotonic() < give_up:
+        if await _nothing_left(town):
+            return
+        await asyncio.sleep(0.25)
+    raise RuntimeError(f"effects were still missing {DRAIN_AT_MOST} s after the last call")
+
+
+TOLD = """SELECT coalesce(sum(sequence), 0) FROM (
+    SELECT max(sequence) AS sequence FROM outbox WHERE topic = 'procedures.applications' GROUP BY key) AS last"""
+UNDELIVERED = "SELECT count(*) FROM deliveries WHERE state IN ('queued', 'sending')"
+
+
+async def _nothing_left(town: Town) -> bool:
+    told = await _value(town, "procedures", TOLD)
+    if await _value(town, "procedures", "SELECT count(*) FROM applications WHERE receipt_serial IS NULL"):
+        return False
+    for service in ("procedures", "notifications", "connector", "identity", "standardization"):
+        if service not in BY_NAME:
+            continue
+        if await _value(town, service, "SELECT count(*) FROM outbox WHERE published_at IS NULL"):
+            return False
+        if await _value(town, service, "SELECT count(*) FROM audit_pending"):
+            return False
+        behind = await _value(
+            town,
+            service,
+            "SELECT count(*) FROM (SELECT sum(sequence) AS done FROM inbox WHERE topic = 'procedures.applications'"
+            " GROUP BY consumer) AS c WHERE c.done < $1",
+            told,
+        )
+        if behind:
+            return False
+    if "notifications" in BY_NAME:
+        return not await _value(town, "notifications", UNDELIVERED)
+    return True
+
+
+async def _value(town: Town, service: str, query: str, *arguments: Any) -> Any:
+    url = town.values(BY_NAME[service], Process.WORKER)["database_url"]
+    connection = await asyncpg.connect(str(url).replace("postgresql+asyncpg://", "postgresql://"))
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT set_config('town.role', 'service', true)")
+            return await connection.fetchval(query, *arguments)
+    finally:
+        await connection.close()
+
+
+ROWS = """
+\\set k random(1, 1000000000)
+BEGIN;
+INSERT INTO applications VALUES (gen_random_uuid(), 1, 1, md5(random()::text), 'LC-01', 'submitted', now(), :answers);
+INSERT INTO parties VALUES (gen_random_uuid(), gen_random_uuid()), (gen_random_uuid(), gen_random_uuid());
+INSERT INTO transitions VALUES (gen_random_uuid(), 1, 'submitted', now());
+INSERT INTO outbox (event_id, data) VALUES (gen_random_uuid(), convert_to(:event, 'UTF8'));
+INSERT INTO audit_records VALUES (gen_random_uuid(), now(), 'application.submit');
+INSERT INTO idempotency_keys VALUES (gen_random_uuid(), convert_to(:event, 'UTF8'));
+COMMIT;
+"""
+MOVE = """
+BEGIN;
+UPDATE applications SET version = version + 1, state = 'next' WHERE id = (SELECT id FROM applications OFFSET 0 LIMIT 1);
+INSERT INTO transitions VALUES (gen_random_uuid(), 2, 'next', now());
+INSERT INTO outbox (event_id, data) VALUES (gen_random_uuid(), convert_to(:event, 'UTF8'));
+INSERT INTO audit_records VALUES (gen_random_uuid(), now(), 'application.move');
+INSERT INTO idempotency_keys VALUES (gen_random_uuid(), convert_to(:event, 'UTF8'));
+COMMIT;
+"""
+TABLES = """
+CREATE TABLE applications (id uuid PRIMARY KEY, version int, sequence int, reference text UNIQUE, code text, state text,
+  received_at timestamptz, answers jsonb);
+CREATE TABLE parties (id uuid PRIMARY KEY, person_id uuid);
+CREATE TABLE transitions (id uuid, sequence int, state text, at timestamptz, PRIMARY KEY (id, sequence));
+CREATE TABLE outbox (seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, event_id uuid UNIQUE, data bytea);
+CREATE TABLE audit_records (id uuid PRIMARY KEY, at timestamptz, action text);
+CREATE TABLE idempotency_keys (id uuid PRIMARY KEY, body bytea);
+"""
+
+
+def bare_rows_per_second(seconds: int = 10) -> float | None:
+    """Lifecycles a second of pgbench writing the same rows; None where pgbench is not installed."""
+    found = shutil.which("pgbench") or next(iter(map(str, Path("/usr/lib/postgresql").glob("*/bin/pgbench"))), None)
+    if found is None:
+        return None
+    folder = Path(tempfile.mkdtemp(prefix="town-reference-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    running = server.start(folder / "postgres")
+    try:
+        script = folder / "lifecycle.sql"
+        answers, event = json.dumps(sample()).replace("'", "''"), "x" * 600
+        text = ROWS + MOVE * 3
+        script.write_text(text.replace(":answers", f"'{answers}'").replace(":event", f"'{event}'"), encoding="utf-8")
+        asyncio.run(_prepare(running.admin_dsn))
+        printed = subprocess.run(
+            [found, "-n", "-c", "8", "-j", "1", "-T", str(seconds), "-f", str(script), running.admin_dsn],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        line = next(line for line in printed.splitlines() if line.startswith("tps"))
+        return float(line.split("=")[1].split()[0])
+    finally:
+        running.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _prepare(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(TABLES)
+    finally:
+        await connection.close()
+
+
+if __name__ == "__main__":
+    sys.exit(loaded_town(Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])))
