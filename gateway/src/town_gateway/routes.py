@@ -113,7 +113,12 @@ ROUTES: tuple[Route, ...] = (
         "notifications",
         Zone.INTERNET,
         "緊急情報・お知らせ",
-        emergency=(Operation("POST", "/v1/emergency-messages"),),
+        emergency=(
+            Operation("POST", "/v1/emergency-messages"),
+            Operation("POST", "/v1/emergency-messages/preview"),
+            Operation("POST", "/v1/emergency-messages/{id}/cancel"),
+            Operation("GET", "/v1/emergency-messages/{id}"),
+        ),
     ),
 )
 

@@ -35,11 +35,7 @@ def register_app(name: str, app: App) -> None:
 
 
 def registered_app(name: str) -> App:
-    """The application that ``asgi:<name>`` reaches.
-
-    Raises:
-        KeyError: none of that name runs in this process.
-    """
+    """The application that ``asgi:<name>`` reaches; ``KeyError`` when none of that name runs in this process."""
     return _apps[name]
 
 

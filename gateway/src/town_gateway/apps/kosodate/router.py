@@ -17,13 +17,25 @@ from town_kit.schemas import Page
 router = TownRouter(prefix="/apps/kosodate/v1", tags=["子育てアプリ"])
 
 
-@router.post("/login-challenges", scope=None, problems=(DependencyUnavailable,), status_code=201)
+@router.post(
+    "/login-challenges",
+    scope=None,
+    keyless="a challenge that nobody answers changes nothing",
+    problems=(DependencyUnavailable,),
+    status_code=201,
+)
 async def ask_for_challenge(request: Request, wired: Wired) -> Response:
     """ログインの準備をする。マイナンバーカード（利用者証明用）で署名するための一度きりの値が返ります。"""
     return await pass_on(wired.services["identity"], "POST", "/v1/login-challenges", request)
 
 
-@router.post("/sessions", scope=None, problems=(DependencyUnavailable,), status_code=201)
+@router.post(
+    "/sessions",
+    scope=None,
+    keyless="a challenge can be redeemed once",
+    problems=(DependencyUnavailable,),
+    status_code=201,
+)
 async def sign_in(request: Request, wired: Wired) -> Response:
     """ログインする。署名を確かめ、この端末用のアクセストークンと更新用トークンが返ります。"""
     return await pass_on(wired.services["identity"], "POST", "/v1/resident-sessions", request)
