@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any, ClassVar
 from uuid import UUID, uuid5
 
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -114,6 +115,27 @@ def links(rows: Iterable[Mapping[str, Any]], *, after_seq: int, after_hash: byte
     return made
 
 
+class ChainedRecord(BaseModel):
+    """An audit record and its link (監査記録); without ``seq`` and ``hash`` it is the form that was hashed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seq: int
+    hash: str = Field(examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"])
+    id: UUID
+    at: str = Field(examples=["2026-11-24T01:23:45.000000+00:00"])
+    principal: UUID | None
+    role: str | None = Field(examples=["staff"])
+    client_id: str | None = Field(examples=["portal"])
+    purpose: str = Field(examples=["事務処理"])
+    action: str = Field(examples=["application.accept"])
+    basis: str = Field(examples=["行政手続法7条"])
+    subjects: tuple[UUID, ...]
+    fields: tuple[str, ...]
+    result: str = Field(examples=["done"])
+    trace_id: str | None = Field(examples=["4bf92f3577b34da6a3ce929d0e0e4736"])
+
+
 @cache
 def batch_event(service: str) -> type[Event]:
     """The event with which ``service`` publishes a chained batch."""
@@ -130,9 +152,9 @@ def batch_event(service: str) -> type[Event]:
 
         first_seq: int
         last_seq: int
-        previous_hash: str
-        head_hash: str
-        records: tuple[dict[str, Any], ...]
+        previous_hash: str = Field(examples=["0" * 64])
+        head_hash: str = Field(examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"])
+        records: tuple[ChainedRecord, ...]
 
     return AuditBatchChained
 

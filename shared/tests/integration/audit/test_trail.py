@@ -127,7 +127,7 @@ async def test_batches_are_published_with_the_records_and_their_links(own_databa
     assert {event.type for event in events} == {"town.procedures.audit-batch.chained.v1"}
     assert all(len(event.data) < EVENT_BYTES + 2_000 for event in events)
     read = [batch_event("procedures").model_validate_json(event.data) for event in events]
-    published = [one for event in read for one in event.model_dump()["records"]]
+    published = [one for event in read for one in event.model_dump(mode="json")["records"]]
     assert [one["seq"] for one in published] == list(range(1, 121))
     assert {one["id"] for one in published} == {str(one["id"]) for one in rows}
     chain = await query(own_database, "SELECT seq, hash, batch FROM audit_chain ORDER BY seq")

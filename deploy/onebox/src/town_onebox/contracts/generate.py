@@ -25,20 +25,25 @@ Files = dict[str, str]
 def generate() -> Files:
     """Every generated contract: path below ``contracts/`` → content."""
     with services() as composed:
-        files: Files = {}
-        scopes: dict[str, dict[str, Any]] = {}
-        for service in composed.values():
-            if service.routers:
-                app = create_app(service)
-                files[f"openapi/{service.name}.yaml"] = _yaml(app.openapi())
-                for route in town_routes(app):
-                    policy = route.endpoint.__town_policy__  # type: ignore[attr-defined]
-                    if policy.scope:
-                        _add_scope(scopes, service.name, policy, route.methods or (), route.path_format)
-            files.update(_events(service))
-        files["problems.yaml"] = _yaml(_problems())
-        files["scopes.yaml"] = _yaml({name: scopes[name] for name in sorted(scopes)})
-        return files
+        return contracts_of(composed)
+
+
+def contracts_of(composed: Mapping[str, Service]) -> Files:
+    """The contracts of services that are composed already."""
+    files: Files = {}
+    scopes: dict[str, dict[str, Any]] = {}
+    for service in composed.values():
+        if service.routers:
+            app = create_app(service)
+            files[f"openapi/{service.name}.yaml"] = _yaml(app.openapi())
+            for route in town_routes(app):
+                policy = route.endpoint.__town_policy__  # type: ignore[attr-defined]
+                if policy.scope:
+                    _add_scope(scopes, service.name, policy, route.methods or (), route.path_format)
+        files.update(_events(service))
+    files["problems.yaml"] = _yaml(_problems())
+    files["scopes.yaml"] = _yaml({name: scopes[name] for name in sorted(scopes)})
+    return files
 
 
 def stale(folder: Path, files: Mapping[str, str]) -> list[str]:
