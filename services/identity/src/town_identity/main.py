@@ -9,6 +9,7 @@ from town_identity.login_challenges.router import router as challenges
 from town_identity.number_links.router import router as number_links
 from town_identity.oauth.router import router as tokens
 from town_identity.persons.events import PUBLISHED
+from town_identity.persons.republish import republish
 from town_identity.persons.router import router as persons
 from town_identity.resident_sessions.router import router as residents
 from town_identity.serial_status_checks.router import router as status_checks
@@ -46,5 +47,6 @@ def create_service(settings: IdentitySettings, *, clock: Clock | None = None) ->
             Job("staff-authorizations.expiry", HOUR, lambda: staff_sessions.delete_expired(database, clock.now())),
         ),
         events=PUBLISHED,
+        republish=lambda: republish(database),
         extras={"adapters": wiring.adapters(settings, database, clock)},
     )

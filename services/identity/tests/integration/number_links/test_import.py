@@ -41,7 +41,9 @@ async def events_of(api: Any, person_id: str) -> list[tuple[str, Any]]:
 
 async def test_a_preview_changes_nothing_and_says_what_would(api: Any) -> None:
     card = numbered(api)
+    (before,) = await api.rows("SELECT (SELECT count(*) FROM outbox), (SELECT count(*) FROM persons)")
     answer = await preview(api, number_link_file(api.authority, [card]))
+    assert await api.rows("SELECT (SELECT count(*) FROM outbox), (SELECT count(*) FROM persons)") == [before]
     assert answer.status_code == 201, answer.text
     view = answer.json()
     assert (view["state"], view["lines"], view["persons_registered"], view["certificates_added"]) == (
