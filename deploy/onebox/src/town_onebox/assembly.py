@@ -134,6 +134,13 @@ class Town:
             return f"asgi:{service}"
         return f"unix:{self.place.internal_socket(service)}"
 
+    def log_address(self, zone: Zone) -> str:
+        """The address of an outer zone's log: a DSN, or bootstrap servers. The vault's is not known here."""
+        database = LOG_DATABASES[zone]
+        if self.transport == "kafka":
+            return self.log_addresses[zone]
+        return self._dsn(database, self.secrets.databases[database])
+
     def sandbox_addresses(self) -> dict[str, str]:
         """Where the outside world listens; waits until it does."""
         path = self.place.sandbox / "addresses.json"

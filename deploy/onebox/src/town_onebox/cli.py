@@ -9,14 +9,18 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from town_kit.db.server_files import NoServer
+from town_kit.messaging.kafka_node import NoKafka
 from town_kit.settings import Zone
-from town_onebox import town
+from town_onebox import distributed, town
 from town_onebox.assembly import Town
 from town_onebox.journey.run import journey
 from town_onebox.supervisor import Part
 from town_onebox.town import Choices
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="The whole town on one box.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The whole town on one box."
+)
 Directory = Annotated[Path, typer.Option(help="where everything is kept")]
 Zones = Annotated[list[Zone] | None, typer.Option(help="run these zones only (again for each)")]
 
@@ -55,7 +59,8 @@ def run(
         travel = partial(journey, started, console, once=once, mode=mode.value)
         return [Part("journey", travel, terminal=True, final=once)]
 
-    sys.exit(town.run(Choices(directory, host=host), console, last))
+    chosen = Choices(directory, host=host)
+    sys.exit((distributed.run if mode is Mode.DISTRIBUTED else town.run)(chosen, console, last))
 
 
 @app.command()
@@ -65,5 +70,9 @@ def reset(directory: Directory = Path(".town")) -> None:
 
 
 def main() -> None:
-    """The entry point."""
-    app()
+    """The entry point; what an operator can mend is told in one sentence."""
+    try:
+        app()
+    except (NoServer, NoKafka, RuntimeError, ValueError) as failure:
+        print(f"{type(failure).__name__}: {failure}", file=sys.stderr)
+        sys.exit(1)

@@ -28,9 +28,7 @@ class Ports:
             preferred: tried when nothing is remembered; any free one is taken when it is not free.
             children: how many processes accept; one shared socket would give most callers to the busiest.
         """
-        port = _free_port(host, (self._ports.get(name, preferred), preferred, 0))
-        self._ports[name] = port
-        self._file.write_text(json.dumps(self._ports, indent=2))
+        port = self.reserve(name, host, preferred)
         sockets = []
         for _ in range(children):
             one = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -41,6 +39,13 @@ class Ports:
             one.setblocking(False)
             sockets.append(one)
         return sockets
+
+    def reserve(self, name: str, host: str, preferred: int) -> int:
+        """A port that is free now, for a process that binds it itself."""
+        port = _free_port(host, (self._ports.get(name, preferred), preferred, 0))
+        self._ports[name] = port
+        self._file.write_text(json.dumps(self._ports, indent=2))
+        return port
 
 
 def listen_at(path: Path, group: int) -> socket.socket:

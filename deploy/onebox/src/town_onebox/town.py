@@ -73,7 +73,7 @@ def run(choices: Choices, console: Console, last: Callable[[Town], Sequence[Part
     place = Place(choices.directory.resolve())
     place.make()
     account, separation = vault_user.account()
-    database = _DatabaseServer(place, choices.environment)
+    database = DatabaseServer(place, choices.environment)
     try:
         in_child(lambda: set_up(place, choices, account, database.server.admin_dsn, console))
         console.print(f"  {separation}", style="dim")
@@ -144,7 +144,7 @@ def in_child(work: Callable[[], None]) -> None:
         raise RuntimeError("the town could not be set up; the reason stands above")
 
 
-class _DatabaseServer:
+class DatabaseServer:
     """The town's PostgreSQL, started again when it dies; its clients connect again by themselves."""
 
     def __init__(self, place: Place, environment: str) -> None:

@@ -7,11 +7,13 @@ from typing import Any
 
 import httpx
 from rich.console import Console
+from rich.markup import escape
 
 from town_kit.clock import SystemClock
 from town_onebox import serving
 from town_onebox.assembly import Town
 from town_onebox.journey import people
+from town_onebox.journey.events import Watcher, watching
 from town_onebox.journey.hops import DEVICE, EMAIL, HOPS, Hop, Traveller
 from town_onebox.journey.people import Refused, SignedIn
 from town_onebox.journey.showcase import ShowcaseFiles
@@ -38,7 +40,7 @@ async def _travel(town: Town, console: Console, stop: asyncio.Event, *, once: bo
     async with httpx.AsyncClient(base_url=town.public_url, timeout=20, trust_env=False) as client:
         began = time.monotonic()
         try:
-            await _ready(client)
+            await _ready(town, client)
             console.print(f"\n[bold]{town.public_url}[/]  the town answers", highlight=False)
             traveller = await _prepare(town, client)
         except FAILURES as failure:
@@ -46,23 +48,29 @@ async def _travel(town: Town, console: Console, stop: asyncio.Event, *, once: bo
             files.end(ok=False)
             return await _stay(town, client, files, stop, once=once, code=1)
         console.print(f"[dim]  ready after {time.monotonic() - began:.1f} s[/]\n", highlight=False)
-        ok = await _hops(traveller, console, files)
+        async with watching(town) as watcher:
+            ok = await _hops(traveller, watcher, console, files)
         files.end(ok=ok)
         _urls(town, console)
         return await _stay(town, client, files, stop, once=once, code=0 if ok else 1)
 
 
-async def _ready(client: httpx.AsyncClient) -> None:
+async def _ready(town: Town, client: httpx.AsyncClient) -> None:
+    """Wait until everything that serves says it is ready: database, schema, event log."""
     give_up = time.monotonic() + READY_SECONDS
-    while True:
-        try:
-            if (await client.get("/readyz")).is_success:
-                return
-        except httpx.HTTPError:
-            pass
-        if time.monotonic() > give_up:
-            raise TimeoutError("the town is not ready; see .town/logs")
-        await asyncio.sleep(0.1)
+    here = [town.public_url, *(town.vault_url for _ in town.entries(vault=True))]
+    for url in town.service_urls.values() or here:
+        while not await _is_ready(client, url):
+            if time.monotonic() > give_up:
+                raise TimeoutError(f"{url}/readyz; see {town.place.logs}")
+            await asyncio.sleep(0.1)
+
+
+async def _is_ready(client: httpx.AsyncClient, url: str) -> bool:
+    try:
+        return (await client.get(f"{url}/readyz")).is_success
+    except httpx.HTTPError:
+        return False
 
 
 async def _prepare(town: Town, client: httpx.AsyncClient) -> Traveller:
@@ -75,7 +83,7 @@ async def _prepare(town: Town, client: httpx.AsyncClient) -> Traveller:
     return Traveller(town, client, outside, resident, clerk)
 
 
-async def _hops(traveller: Traveller, console: Console, files: ShowcaseFiles) -> bool:
+async def _hops(traveller: Traveller, watcher: Watcher, console: Console, files: ShowcaseFiles) -> bool:
     began = time.monotonic()
     for number, hop in enumerate(HOPS, start=1):
         started = time.monotonic()
@@ -85,6 +93,8 @@ async def _hops(traveller: Traveller, console: Console, files: ShowcaseFiles) ->
             detail, ok = f"{type(failure).__name__}: {failure}", False
         now = time.monotonic()
         _print(console, number, hop, detail, ok=ok, took=now - started)
+        for seen in watcher.news(traveller.application_id, traveller.receipt_no):
+            console.print(f"               [dim]{escape(seen.place())}[/]", highlight=False, soft_wrap=True)
         files.hop(
             hop.name,
             hop.title,
@@ -117,7 +127,7 @@ def _urls(town: Town, console: Console) -> None:
         (town.vault_url, "庁内データ連携 — standardization's own listener"),
         (town.sandbox_addresses()["mynaportal"], "sandbox: Mynaportal"),
     ):
-        console.print(f"  {url:<40} {what}", highlight=False)
+        console.print(f"  {url:<40} {what}", highlight=False, soft_wrap=True)
 
 
 async def _stay(
