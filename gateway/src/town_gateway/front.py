@@ -16,7 +16,7 @@ from town_gateway.routes import Match, RouteTable
 from town_kit import telemetry
 from town_kit.asgi import App, Header, Message, Receive, Scope, Send, header, send_problem
 from town_kit.auth import Principal, TokenVerifier
-from town_kit.problems import InvalidToken, NotFound, Problem, RateLimited
+from town_kit.problems import DependencyUnavailable, InvalidToken, NotFound, Problem, RateLimited
 
 _TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
@@ -67,11 +67,13 @@ class Front:
         try:
             match = self.table.match(scope["path"])
             client = self._client(scope)
-            policy, caller = await self._caller(scope, match, client)
+            policy, caller, refused = await self._caller(scope, match, client)
             verdict = await self.limiter.take(policy, caller)
             answer.extend(verdict.headers())
             if not verdict.allowed:
                 raise _rate_limited(verdict)
+            if refused is not None:
+                raise refused
         except Problem as refusal:
             telemetry.count("requests_refused", reason=refusal.slug)
             await send_problem(send, refusal, trace_id=traceparent[3:35].decode(), headers=answer)
@@ -96,26 +98,19 @@ class Front:
         principal = self.verifier.verify_now(_bearer(scope) or "")
         return principal is not None and principal.may(EMERGENCY_SCOPE)
 
-    async def _caller(self, scope: Scope, match: Match | None, client: str) -> tuple[str, str]:
-        """The limit that applies and who is counted.
-
-        Raises:
-            NotFound: the path is not shown to the outside.
-            InvalidToken: there is no valid token and the route is not public.
-        """
+    async def _caller(self, scope: Scope, match: Match | None, client: str) -> tuple[str, str, Problem | None]:
+        """The limit that applies, who is counted, and why the request goes no further; who is refused counts too."""
         if match is None:
-            return self._known_caller(scope, client)
+            return *await self._known_caller(scope, client), None
         route, path, method = match.route, match.path, scope["method"]
         if not route.reachable(path):
-            raise NotFound
+            return "anonymous", client, NotFound()
         if route.is_sign_in(method, path):
-            return "sign-in", client
+            return "sign-in", client, None
         try:
-            return _counted(await self._principal(scope))
-        except InvalidToken:
-            if route.is_public(method, path):
-                return "anonymous", client
-            raise
+            return *_counted(await self._principal(scope)), None
+        except InvalidToken as refusal:
+            return "anonymous", client, None if route.is_public(method, path) else refusal
 
     async def _principal(self, scope: Scope) -> Principal:
         token = _bearer(scope)
@@ -123,10 +118,12 @@ class Front:
             raise InvalidToken("アクセストークンを付けて送ってください。", headers=_BEARER)
         return await self.verifier.verify(token)
 
-    def _known_caller(self, scope: Scope, client: str) -> tuple[str, str]:
+    async def _known_caller(self, scope: Scope, client: str) -> tuple[str, str]:
         """Who is counted on a path of the gateway itself, whose routes check the token on their own."""
-        principal = self.verifier.verify_now(_bearer(scope) or "")
-        return _counted(principal) if principal is not None else ("anonymous", client)
+        try:
+            return _counted(await self._principal(scope))
+        except (InvalidToken, DependencyUnavailable):
+            return "anonymous", client
 
     def _client(self, scope: Scope) -> str:
         """The address of the caller; behind a trusted proxy, the one that proxy names last."""

@@ -107,7 +107,7 @@ ROUTES: tuple[Route, ...] = (
         Zone.LGWAN,
         "行政手続・申請管理",
         public=(Operation("GET", "/v1/procedures"), Operation("GET", "/v1/procedures/{code}")),
-        hidden=("/v1/intake", "/v1/raw-packages/{id}", "/v1/applications/{id}/hand-over"),
+        hidden=("/v1/intake", "/v1/intake/{step}", "/v1/raw-packages/{id}", "/v1/applications/{id}/hand-over"),
     ),
     Route(
         "notifications",
@@ -117,7 +117,6 @@ ROUTES: tuple[Route, ...] = (
             Operation("POST", "/v1/emergency-messages"),
             Operation("POST", "/v1/emergency-messages/preview"),
             Operation("POST", "/v1/emergency-messages/{id}/cancel"),
-            Operation("GET", "/v1/emergency-messages/{id}"),
         ),
     ),
 )
