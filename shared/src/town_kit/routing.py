@@ -194,7 +194,7 @@ class TownRoute(APIRoute):
                 await _read(request, now)
                 response = await inner(request)
                 if now.session is not None:
-                    await finish(now.session, request, now, response)
+                    await finish(now.session, now, response)
                 return response
             except Replay as replay:
                 return replay.response

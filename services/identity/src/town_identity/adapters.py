@@ -47,7 +47,7 @@ async def act_as_service(session: AsyncSession) -> None:
     await session.execute(text("SELECT set_config('town.role', 'service', true)"))
 
 
-def _adapters(request: Request) -> Adapters:
+async def _adapters(request: Request) -> Adapters:
     found: Adapters = request.app.state.runtime.extras["adapters"]
     return found
 

@@ -54,7 +54,7 @@ class Adapters:
         return frozenset(self.lanes[Lane.ORDINARY])
 
 
-def _adapters(request: Request) -> Adapters:
+async def _adapters(request: Request) -> Adapters:
     found: Adapters = request.app.state.runtime.extras["adapters"]
     return found
 

@@ -14,6 +14,7 @@ from town_kit.jp import BusinessDays
 from town_kit.vaulting import VaultPublicKey
 from town_procedures.applications import SignatureFacts
 from town_procedures.catalogue import Procedure
+from town_procedures.intake import PackageProfile
 
 
 class SignatureVerifier(Protocol):
@@ -43,9 +44,11 @@ class Adapters:
     calendar: BusinessDays
     clock: Clock
     digest_key: bytes
+    municipality_code: str
+    packages: PackageProfile
 
 
-def _adapters(request: Request) -> Adapters:
+async def _adapters(request: Request) -> Adapters:
     found: Adapters = request.app.state.runtime.extras["adapters"]
     return found
 

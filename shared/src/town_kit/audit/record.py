@@ -45,9 +45,10 @@ COLUMNS = (
     "trace_id",
 )
 # Without RETURNING, because a resident may add a record but not read one.
-_INSERT = f"""WITH pending AS (INSERT INTO audit_pending (record_id) VALUES ($1))
-INSERT INTO audit_records ({", ".join(COLUMNS)})
+INSERT_PENDING = "INSERT INTO audit_pending (record_id) VALUES ($1)"
+INSERT_RECORD = f"""INSERT INTO audit_records ({", ".join(COLUMNS)})
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"""  # noqa: S608 - constants
+_INSERT = f"WITH pending AS ({INSERT_PENDING}) {INSERT_RECORD}"
 _KEY_BYTES = 32
 _process_key = secrets.token_bytes(_KEY_BYTES)
 
@@ -91,11 +92,6 @@ def audit_row(
         "result": result,
         "trace_id": trace_id,
     }
-
-
-async def insert_raw(connection: Any, row: Mapping[str, Any]) -> None:
-    """Insert one row on an asyncpg connection that is in a transaction."""
-    await connection.execute(_INSERT, *(row[name] for name in COLUMNS))
 
 
 async def insert(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> None:

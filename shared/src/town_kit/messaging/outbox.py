@@ -104,19 +104,28 @@ async def flush_pending(session: AsyncSession) -> int:
     return await _write(session.info, driver)
 
 
-async def _write(info: dict[Any, Any], driver: Any) -> int:
+def take(info: dict[Any, Any]) -> tuple[list[Any], ...]:
+    """The arguments of :data:`INSERT` for what was added; whoever takes them writes them in this transaction."""
     rows: list[OutboxRow] = info.pop(PENDING, [])
-    if rows:
-        columns = zip(
-            *(
-                (r.event_id, r.topic, r.key, r.sequence, r.type, r.occurred_at, r.traceparent, r.data, r.snapshot)
-                for r in rows
-            ),
-            strict=True,
-        )
-        await driver.execute(INSERT, *(list(column) for column in columns))
-        info[_WROTE] = True
-    return len(rows)
+    if not rows:
+        return ()
+    info[_WROTE] = True
+    columns = zip(
+        *(
+            (r.event_id, r.topic, r.key, r.sequence, r.type, r.occurred_at, r.traceparent, r.data, r.snapshot)
+            for r in rows
+        ),
+        strict=True,
+    )
+    return tuple(list(column) for column in columns)
+
+
+async def _write(info: dict[Any, Any], driver: Any) -> int:
+    columns = take(info)
+    if not columns:
+        return 0
+    await driver.execute(INSERT, *columns)
+    return len(columns[0])
 
 
 @sqlalchemy_event.listens_for(TownSession, "before_commit")
