@@ -1,12 +1,13 @@
 """`notifications` on a real PostgreSQL, with the sandbox's real push and mail servers outside."""
 
+import asyncio
 import base64
 import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,17 +18,18 @@ from sqlalchemy import text
 
 from town_kit.app import create_app
 from town_kit.auth import Role
-from town_kit.clock import FixedClock
+from town_kit.clock import FixedClock, SystemClock
 from town_kit.ids import new_id, reference
+from town_kit.messaging import pglog
 from town_kit.messaging.event import Received
 from town_kit.service import Service
+from town_kit.settings import Zone
 from town_kit.testing import Issuer, PostgresServer
 from town_kit.testing.auth import ISSUER
 from town_notifications.main import MIGRATIONS, create_service
 from town_notifications.messages.consumers import READERS
 from town_notifications.settings import NotificationsSettings
 
-NOW = "2027-01-12T10:00+09:00"
 RESIDENT_SCOPES = (
     "messages:read devices:read devices:write contact-points:read contact-points:write"
     " preferences:read preferences:write"
@@ -160,7 +162,8 @@ class Api:
 
 @pytest.fixture
 def clock() -> FixedClock:
-    return FixedClock(NOW)
+    """Ten minutes ago, standing still: the sandbox keeps real time and refuses what was signed in its future."""
+    return FixedClock(SystemClock().now() - timedelta(minutes=10))
 
 
 @pytest.fixture(scope="session")
@@ -182,9 +185,17 @@ def outside(sandbox: Outside) -> Outside:
     return sandbox
 
 
+@pytest.fixture(scope="session")
+def log_dsn(postgres_server: PostgresServer) -> str:
+    """The log of the zone INTERNET."""
+    urls = postgres_server.create_database("events_internet")
+    asyncio.run(pglog.install(urls.owner_dsn))
+    return str(urls.app_dsn)
+
+
 @pytest.fixture
 async def api(
-    postgres_server: PostgresServer, issuer: Issuer, clock: FixedClock, outside: Outside
+    postgres_server: PostgresServer, log_dsn: str, issuer: Issuer, clock: FixedClock, outside: Outside
 ) -> AsyncIterator[Api]:
     urls = postgres_server.create_database("notifications", MIGRATIONS)
     issuer.clock = clock
@@ -200,6 +211,7 @@ async def api(
         smtp_tls="none",
         mail_from="no-reply@town.invalid",
         transport="pglog",
+        log_urls={Zone.INTERNET: log_dsn},
     )
     service = create_service(settings, clock=clock)
     app = create_app(service)
@@ -222,7 +234,3 @@ async def _leave_nothing_due(service: Service) -> None:
             "UPDATE emergency_messages SET state = 'dispatched' WHERE state = 'confirmed'",
         ):
             await session.execute(text(statement))
-
-
-def at(moment: str) -> datetime:
-    return datetime.fromisoformat(moment)

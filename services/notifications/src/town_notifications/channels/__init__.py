@@ -41,6 +41,7 @@ class Outgoing:
         body: text; for push it says nothing about the person.
         valid_until: when bringing it makes no sense any more.
         urgent: an emergency message.
+        application_id: what the app opens beside the message; never shown.
     """
 
     delivery_id: UUID
@@ -50,6 +51,7 @@ class Outgoing:
     body: str
     valid_until: datetime
     urgent: bool
+    application_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,7 @@ class FcmChannel:
         left = min(max(outgoing.valid_until - self.clock.now(), timedelta(0)), LONGEST_TTL)
         seconds = int(left.total_seconds())
         expires = int(self.clock.now().timestamp()) + seconds
+        opened = {"application_id": str(outgoing.application_id)} if outgoing.application_id else {}
         return {
             "token": outgoing.address,
             "notification": {"title": outgoing.title, "body": outgoing.body},
@@ -101,6 +102,7 @@ class FcmChannel:
                 "delivery_id": tag,
                 "message_id": str(outgoing.message_id),
                 "emergency": "true" if outgoing.urgent else "false",
+                **opened,
             },
             "android": {
                 "priority": "HIGH" if outgoing.urgent else "NORMAL",

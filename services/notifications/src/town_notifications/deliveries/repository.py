@@ -32,6 +32,7 @@ class Claimed:
     body: str
     valid_until: datetime
     read_at: datetime | None
+    application_id: UUID | None
 
 
 _CLAIM = text(
@@ -44,7 +45,7 @@ _CLAIM = text(
            FROM due WHERE d.id = due.id
          RETURNING d.id, d.message_id, d.channel, d.target_id, d.tries)
        SELECT c.id, c.message_id, c.channel, c.target_id, c.tries, coalesce(e.push_token, p.address) AS address,
-              m.language, m.title, m.body, m.valid_until, m.read_at
+              m.language, m.title, m.body, m.valid_until, m.read_at, m.application_id
          FROM claimed c JOIN messages m ON m.id = c.message_id
          LEFT JOIN devices e ON c.channel = 'push' AND e.id = c.target_id
          LEFT JOIN contact_points p ON c.channel = 'email' AND p.id = c.target_id AND p.state = 'confirmed'"""
@@ -53,7 +54,8 @@ _CLAIM = text(
 # A lease that was lost to another worker is not touched: the number of tries says whose attempt it was.
 _MARK = text(
     """UPDATE deliveries d SET state = r.state, last_code = r.code, provider_id = r.provider_id,
-              next_attempt_at = r.next_attempt_at, ended_at = CASE WHEN r.state = 'queued' THEN NULL ELSE cast(:now AS timestamptz) END
+              next_attempt_at = r.next_attempt_at,
+              ended_at = CASE WHEN r.state = 'queued' THEN NULL ELSE cast(:now AS timestamptz) END
          FROM unnest(cast(:ids AS uuid[]), cast(:tries AS int[]), cast(:states AS text[]), cast(:codes AS text[]),
                      cast(:providers AS text[]), cast(:nexts AS timestamptz[]))
               AS r (id, tries, state, code, provider_id, next_attempt_at)

@@ -89,6 +89,7 @@ def _outgoing(wired: Adapters, lane: Lane, one: Claimed, address: str) -> Outgoi
         body=body,
         valid_until=one.valid_until,
         urgent=urgent,
+        application_id=one.application_id,
     )
 
 

@@ -1,6 +1,5 @@
 """What becomes of an application is told to its parties: one event, one message to each recipient."""
 
-from collections.abc import Awaitable, Callable
 from datetime import date, datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
@@ -9,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from town_kit.clock import japan_date
-from town_kit.messaging.consumer import Consumer
+from town_kit.messaging.consumer import Consumer, Handler
 from town_kit.messaging.event import Reader, Received
 from town_notifications.adapters import Adapters
 from town_notifications.messages import repository
@@ -58,13 +57,13 @@ READERS: dict[str, type[ApplicationFact]] = {
 def message_consumers(wired: Adapters, plan: Plan) -> list[Consumer]:
     """The consumers of this slice; ``plan`` makes the delivery rows of a message."""
 
-    def telling(kind: str) -> Callable[[AsyncSession, Received[ApplicationFact]], Awaitable[None]]:
+    def telling(kind: str) -> Handler:
         async def tell(session: AsyncSession, event: Received[ApplicationFact]) -> None:
             await tell_parties(session, wired, kind, event, plan)
 
         return tell
 
-    handlers = {reader: telling(kind) for kind, reader in READERS.items()}
+    handlers: dict[type[Reader], Handler] = {reader: telling(kind) for kind, reader in READERS.items()}
     return [Consumer(name="notifications.messages", service="notifications", handlers=handlers)]
 
 

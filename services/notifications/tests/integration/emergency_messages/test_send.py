@@ -1,0 +1,157 @@
+"""An emergency message reaches every device and address at once, or, as a drill, nobody."""
+
+from datetime import timedelta
+from typing import Any
+
+from town_kit.ids import new_id
+
+TEXTS = {
+    "ja": {"title": "避難指示", "body": "川が増水しています。高台へ避難してください。"},
+    "en": {"title": "Evacuate", "body": "The river is rising. Go to high ground."},
+}
+
+
+async def preview(api: Any, **changes: Any) -> dict[str, Any]:
+    body = {"texts": TEXTS, "status": "actual", "valid_hours": 24} | changes
+    answer = await api.client.post("/v1/emergency-messages/preview", json=body, headers=api.officer())
+    assert answer.status_code == 200, answer.text
+    return body | {"confirmed_digest": answer.json()["content_digest"], "shown": answer.json()}
+
+
+async def send(api: Any, **changes: Any) -> Any:
+    body = await preview(api, **changes)
+    del body["shown"]
+    return await api.client.post("/v1/emergency-messages", json=body, headers=api.officer())
+
+
+async def progress(api: Any, id_: str) -> dict[str, Any]:
+    view = (await api.client.get(f"/v1/emergency-messages/{id_}", headers=api.officer())).json()
+    view["counts"] = {(d["channel"], d["state"]): d["count"] for d in view["deliveries"]}
+    return dict(view)
+
+
+async def test_a_preview_counts_whom_it_reaches_and_sends_nothing(api: Any) -> None:
+    await api.register_device(f"device-{new_id()}")
+    await api.confirm_address(f"a-{new_id()}@example.jp")
+    shown = (await preview(api))["shown"]
+    assert shown["audience"] == {"devices": 1, "addresses": 1, "persons": 1}
+    assert shown["live"] is True
+    assert shown["texts"]["ja-simple"] == TEXTS["ja"]
+    assert await api.work("emergency-messages.fan-out") == 0
+
+
+async def test_it_reaches_every_device_and_address_in_their_language_with_its_whole_text(api: Any) -> None:
+    token, english, address = f"device-{new_id()}", f"device-{new_id()}", f"a-{new_id()}@example.jp"
+    other = new_id()
+    await api.register_device(token)
+    await api.confirm_address(address)
+    await api.register_device(english, person=other)
+    wish = {"language": "en", "push": False, "email": False, "quiet_from": "00:00", "quiet_until": "23:59"}
+    await api.client.put("/v1/preferences", json=wish, headers=api.resident(other, **{"If-Match": '"0"'}))
+    answer = await send(api)
+    assert answer.status_code == 202, answer.text
+    await api.work("emergency-messages.fan-out")
+    await api.send_all("emergency")
+    assert api.outside.pushed(device=token)[0]["message"]["notification"] == TEXTS["ja"]
+    assert api.outside.pushed(device=english)[0]["message"]["notification"] == TEXTS["en"]
+    assert api.mail_to(address)[-1]["subject"] == "避難指示"
+    view = await progress(api, answer.json()["id"])
+    assert (view["state"], view["persons"]) == ("dispatched", 2)
+    assert view["counts"] == {("email", "sent"): 1, ("inbox", "sent"): 2, ("push", "sent"): 2}
+    inbox = (await api.client.get("/v1/messages", headers=api.resident())).json()["items"]
+    assert (inbox[0]["priority"], inbox[0]["title"]) == ("emergency", "避難指示")
+
+
+async def test_it_does_not_wait_behind_ordinary_messages(api: Any) -> None:
+    token = f"device-{new_id()}"
+    await api.register_device(token)
+    ordinary = [await api.hear("approved") for _ in range(3)]
+    await send(api)
+    await api.work("emergency-messages.fan-out")
+    await api.send_all("emergency")
+    assert [p["message"]["data"]["emergency"] for p in api.outside.pushed(device=token)] == ["true"]
+    assert {(await api.messages(event))[0].state for event in ordinary} == {"queued"}
+    lanes = api.service.extras["adapters"].lanes
+    assert all(lanes["ordinary"][channel] is not lanes["emergency"][channel] for channel in lanes["ordinary"])
+
+
+async def test_a_drill_counts_and_reaches_nobody(api: Any) -> None:
+    token = f"device-{new_id()}"
+    await api.register_device(token)
+    answer = await send(api, status="exercise")
+    await api.work("emergency-messages.fan-out")
+    await api.send_all("emergency")
+    assert api.outside.pushed(device=token) == []
+    assert (await api.client.get("/v1/messages", headers=api.resident())).json()["items"] == []
+    view = await progress(api, answer.json()["id"])
+    assert (view["state"], view["counts"]) == ("dispatched", {("push", "withheld"): 1, ("email", "withheld"): 0})
+
+
+async def test_what_was_not_previewed_is_not_sent(api: Any) -> None:
+    body = await preview(api)
+    del body["shown"]
+    changed = body | {"valid_hours": 48}
+    answer = await api.client.post("/v1/emergency-messages", json=changed, headers=api.officer())
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:town:problem:preview-outdated")
+    assert await api.work("emergency-messages.fan-out") == 0
+
+
+async def test_the_same_request_twice_is_one_emergency_message(api: Any) -> None:
+    body = await preview(api)
+    del body["shown"]
+    headers = api.officer()
+    first = await api.client.post("/v1/emergency-messages", json=body, headers=headers)
+    again = await api.client.post("/v1/emergency-messages", json=body, headers=headers)
+    assert again.json() == first.json()
+    assert again.headers["idempotency-replayed"] == "true"
+
+
+async def test_taking_it_back_stops_what_is_waiting_and_tells_everybody(api: Any) -> None:
+    token = f"device-{new_id()}"
+    await api.register_device(token)
+    sent = await send(api)
+    await api.work("emergency-messages.fan-out")
+    texts = {"ja": {"title": "訂正", "body": "先ほどの避難指示は誤りでした。"}}
+    correction = await preview(api, texts=texts)
+    del correction["shown"]
+    path = f"/v1/emergency-messages/{sent.json()['id']}/cancel"
+    headers = api.officer(**{"If-Match": sent.headers["etag"]})
+    answer = await api.client.post(path, json=correction, headers=headers)
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["follows"] == sent.json()["id"]
+    await api.work("emergency-messages.fan-out")
+    await api.send_all("emergency")
+    assert [p["message"]["notification"]["title"] for p in api.outside.pushed(device=token)] == ["訂正"]
+    view = await progress(api, sent.json()["id"])
+    assert (view["state"], view["counts"][("push", "cancelled")]) == ("cancelled", 1)
+    stale = await api.client.post(path, json=correction, headers=api.officer(**{"If-Match": sent.headers["etag"]}))
+    assert stale.status_code == 412
+
+
+async def test_whom_it_does_not_reach_stands_on_the_phone_list(api: Any) -> None:
+    await api.register_device(f"unregistered-{new_id()}")
+    sent = await send(api)
+    await api.work("emergency-messages.fan-out")
+    await api.send_all("emergency")
+    rows = await api.rows(
+        "SELECT state, list_name FROM messages WHERE emergency_message_id = :id", id=sent.json()["id"]
+    )
+    assert [(r.state, r.list_name) for r in rows] == [("handed_to_staff", "phone")]
+
+
+async def test_a_dead_provider_is_tried_every_few_seconds_at_first(api: Any) -> None:
+    token = f"device-{new_id()}"
+    await api.register_device(token)
+    api.outside.fault("fcm", kind="unavailable_fcm", count=2)
+    await send(api)
+    await api.work("emergency-messages.fan-out")
+    for _ in range(3):
+        await api.send_all("emergency")
+        api.clock.advance(timedelta(seconds=3))
+    assert len(api.outside.pushed(device=token)) == 1
+
+
+async def test_a_resident_cannot_send_one(api: Any) -> None:
+    body = {"texts": TEXTS, "status": "actual", "valid_hours": 24}
+    answer = await api.client.post("/v1/emergency-messages/preview", json=body, headers=api.resident())
+    assert answer.status_code == 403
