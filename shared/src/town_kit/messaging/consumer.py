@@ -21,7 +21,7 @@ from town_kit.clock import SystemClock
 from town_kit.db.engine import Database
 from town_kit.db.errors import refusal_of
 from town_kit.messaging.event import Envelope, Reader, Received, Undecodable, decode
-from town_kit.messaging.inbox import Inbox, Place, Step
+from town_kit.messaging.inbox import READY, Inbox, Place, Step, parked_message
 from town_kit.messaging.topics import specs, zones
 from town_kit.messaging.transport import Incoming, LogReader, Transport, TransportError, connect
 from town_kit.problems import Problem
@@ -227,6 +227,18 @@ class Processing:
         if buried:
             log.error("dead_letters_added", consumer=self.consumer.name, count=buried)
 
+    async def drain(self) -> int:
+        """Process parked events whose turn has come without another event of their key; returns how many."""
+        total = 0
+        while True:
+            async with self.database.begin(role="service") as session:
+                driver = await driver_of(session)
+                rows = await driver.fetch(READY, self.consumer.name, BATCH)
+            if not rows:
+                return total
+            await self.process([parked_message(row) for row in rows])
+            total += len(rows)
+
     async def watch(self) -> None:
         """Tell how much waits and how much is dead; warn of what has waited for more than a minute."""
         async with self.database.begin(role="service") as session:
@@ -294,6 +306,7 @@ async def run_consumer(service: Service, consumer: Consumer) -> None:
 async def _watch(processing: Processing) -> None:
     while True:
         try:
+            await processing.drain()
             await processing.watch()
         except Exception as error:
             log.warning("watch_failed", consumer=processing.consumer.name, error=type(error).__name__)

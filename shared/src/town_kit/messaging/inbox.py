@@ -32,9 +32,8 @@ _WAITING = """SELECT topic, key, bool_or(blocked) AS blocked FROM (
   WHERE d.consumer = $1 AND d.settled_at IS NULL AND d.sequence IS NOT NULL) w GROUP BY topic, key"""
 _MOVE = """UPDATE inbox SET sequence = s FROM unnest($2::text[], $3::uuid[], $4::bigint[]) AS u(t, k, s)
 WHERE consumer = $1 AND topic = t AND key = k"""
-_TAKE = """SELECT sequence, headers, data FROM parked_events
+_TAKE = """SELECT topic, key, headers, data FROM parked_events
 WHERE consumer = $1 AND topic = $2 AND key = $3 AND sequence = $4 FOR UPDATE"""
-_FIRST = "SELECT min(sequence) FROM parked_events WHERE consumer = $1 AND topic = $2 AND key = $3 AND sequence > $4"
 _SETTLE = """DELETE FROM parked_events p USING unnest($2::text[], $3::uuid[], $4::bigint[]) AS u(t, k, s)
 WHERE p.consumer = $1 AND p.topic = t AND p.key = k AND p.sequence <= s"""
 _PARK = """INSERT INTO parked_events (consumer, topic, key, sequence, event_id, headers, data, reason)
@@ -43,6 +42,14 @@ ON CONFLICT DO NOTHING"""
 _BURY = """INSERT INTO dead_letters
   (consumer, topic, key, sequence, event_id, log_partition, log_offset, headers, raw, reason)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"""
+
+
+READY = """SELECT p.topic, p.key, p.headers, p.data FROM parked_events p
+JOIN inbox i ON i.consumer = p.consumer AND i.topic = p.topic AND i.key = p.key AND p.sequence = i.sequence + 1
+WHERE p.consumer = $1 AND NOT EXISTS (
+  SELECT FROM dead_letters d WHERE d.consumer = p.consumer AND d.topic = p.topic AND d.key = p.key
+    AND d.settled_at IS NULL AND d.sequence IS NOT NULL)
+LIMIT $2"""
 
 
 class Step(Enum):
@@ -131,14 +138,7 @@ class Inbox:
         if not cursor.parked:
             return None
         row = await self.driver.fetchrow(_TAKE, self.consumer, *place, cursor.done + 1)
-        if row is None:
-            return None
-        return Incoming(place[0], -1, -1, str(place[1]).encode(), unjson(row["headers"]), row["data"])
-
-    async def first_parked(self, place: Place) -> int | None:
-        """The lowest sequence that waits for this key."""
-        found: int | None = await self.driver.fetchval(_FIRST, self.consumer, *place, self.cursors[place].done)
-        return found
+        return parked_message(row) if row is not None else None
 
     def bury(self, message: Incoming, envelope: Envelope | None, reason: str) -> None:
         """Put an event among the dead letters; later ones of its key wait behind it."""
@@ -179,6 +179,11 @@ class Inbox:
         if self._burials:
             await self.driver.executemany(_BURY, self._burials)
         return len(self._burials)
+
+
+def parked_message(row: Any) -> Incoming:
+    """A parked event as a message; its place in the log no longer matters."""
+    return Incoming(row["topic"], -1, -1, str(row["key"]).encode(), unjson(row["headers"]), row["data"])
 
 
 def jsoned(headers: Headers) -> str:

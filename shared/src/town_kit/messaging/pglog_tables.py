@@ -21,7 +21,7 @@ DDL = (
          group_name text NOT NULL, topic_id int NOT NULL REFERENCES log_topics ON DELETE CASCADE,
          partition int NOT NULL, next_offset bigint NOT NULL,
          PRIMARY KEY (group_name, topic_id, partition))""",
-    """CREATE OR REPLACE FUNCTION log_create_topic(wanted text, count int, kept interval) 
+    """CREATE OR REPLACE FUNCTION log_create_topic(wanted text, count int, kept interval)
        RETURNS void LANGUAGE sql AS $$
          INSERT INTO log_topics (name, partitions, retention, next_offsets)
          VALUES (wanted, count, kept, array_fill(0::bigint, ARRAY[count])) ON CONFLICT (name) DO NOTHING $$""",
