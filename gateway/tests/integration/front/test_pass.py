@@ -125,3 +125,17 @@ async def test_a_service_that_is_away_does_not_take_the_gateway_with_it(
     assert away.json()["type"] == "urn:town:problem:dependency-unavailable"
     assert int(away.headers["retry-after"]) > 0
     assert there.status_code == 201
+
+
+@pytest.mark.case("D-26")
+async def test_guessing_tokens_uses_up_the_share_of_the_address(
+    started: Any, gateway_settings: Any, issuer: Issuer, asked: list[Scope]
+) -> None:
+    limits = {"anonymous": Limit(quota=1000, window=86_400)}
+    async with started(gateway_settings.model_copy(update={"rate_limits": limits})) as gateway:
+        first = await gateway.get("/procedures/v1/applications", headers={"Authorization": "Bearer guess"})
+        second = await gateway.get("/procedures/v1/intake", headers={"Authorization": "Bearer guess"})
+
+    assert (first.status_code, second.status_code, asked) == (401, 404, [])
+    left = [int(answer.headers["ratelimit"].split("r=")[1].split(";")[0]) for answer in (first, second)]
+    assert left[1] == left[0] - 1
