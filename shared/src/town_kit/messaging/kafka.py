@@ -44,18 +44,7 @@ class KafkaLog:
 
     async def create_topics(self, specs: Iterable[TopicSpec]) -> None:
         """Make the topics that are not there yet, with the broker's own replication."""
-        topics = [
-            NewTopic(
-                spec.name,
-                num_partitions=spec.partitions,
-                replication_factor=-1,
-                topic_configs={
-                    "retention.ms": str(int(spec.retention.total_seconds() * 1000)),
-                    "cleanup.policy": "delete",
-                },
-            )
-            for spec in specs
-        ]
+        topics = [_new_topic(spec) for spec in specs]
         if not topics:
             return
         try:
@@ -170,6 +159,21 @@ class KafkaLog:
                 raise
             self._asking = asking
         return self._asking
+
+
+def _new_topic(spec: TopicSpec) -> NewTopic:
+    """A topic with the broker's own replication (-1), which aiokafka's constructor takes for an omission."""
+    topic = NewTopic(
+        spec.name,
+        num_partitions=spec.partitions,
+        replication_factor=1,
+        topic_configs={
+            "retention.ms": str(int(spec.retention.total_seconds() * 1000)),
+            "cleanup.policy": "delete",
+        },
+    )
+    topic.replication_factor = -1
+    return topic
 
 
 def _failure(error: BaseException) -> TransportError:
