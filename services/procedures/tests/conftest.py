@@ -18,12 +18,13 @@ from sqlalchemy import text
 from town_identity.jpki.anchors import load_anchors
 from town_identity.jpki.crl_file import CrlFolder
 from town_identity.jpki.profile import Realm, load_profile
-from town_identity.jpki.verify import JpkiVerifier
+from town_identity.jpki.verify import JpkiVerifier, VerifiedSigner
 from town_kit.app import create_app
 from town_kit.auth import Role
 from town_kit.clock import FixedClock
 from town_kit.db import Database
 from town_kit.ids import new_id
+from town_kit.problems import DependencyUnavailable
 from town_kit.service import Service
 from town_kit.testing import Issuer, PostgresServer
 from town_kit.testing.auth import ISSUER
@@ -50,14 +51,20 @@ class LibraryVerifier:
 
     def __init__(self, verifier: JpkiVerifier) -> None:
         self.verifier = verifier
+        self.seen: dict[str, VerifiedSigner] = {}
+        self.away = False
 
     async def verify(self, *, digests: Mapping[str, bytes], cms: bytes, received_at: datetime) -> SignatureFacts:
+        if self.away:
+            raise DependencyUnavailable("署名を確認するシステムが応答しません。", retry_after=5)
         signer = self.verifier.verify_signature(cms, digests, received_at)
         assert signer.attributes is not None
+        reference = str(uuid5(PEOPLE, signer.serial_hex))
+        self.seen[reference] = signer
         return SignatureFacts(
             person_id=uuid5(PEOPLE, signer.issuer + signer.serial_hex),
             issuer=signer.issuer,
-            serial_reference="test",
+            serial_reference=reference,
             generation=signer.generation,
             revocation=signer.revocation.status.value,
             checked_at=received_at.isoformat(),
@@ -66,7 +73,7 @@ class LibraryVerifier:
         )
 
     async def recheck(self, serial_reference: str, *, received_at: datetime) -> str:
-        return "good"
+        return self.verifier.check_status(self.seen[serial_reference].question(), received_at).status.value
 
 
 def sample(code: str) -> dict[str, Any]:
@@ -104,6 +111,8 @@ class Api:
     issuer: Issuer
     clock: FixedClock
     admin: Database
+    vault: VaultPrivateKey
+    signatures: LibraryVerifier
     resident_id: UUID = field(default_factory=new_id)
     officer_id: UUID = field(default_factory=new_id)
 
@@ -159,7 +168,8 @@ async def api(
 ) -> AsyncIterator[Api]:
     urls = postgres_server.create_database("procedures", MIGRATIONS)
     vault = tmp_path / "vault.jwk"
-    save_public_key(vault, VaultPrivateKey.generate().public)
+    vault_key = VaultPrivateKey.generate()
+    save_public_key(vault, vault_key.public)
     issuer.clock = clock
     settings = ProceduresSettings(
         database_url=urls.app_url,
@@ -170,9 +180,10 @@ async def api(
         digest_key=base64.b64encode(b"d" * 32).decode(),
         transport="pglog",
     )
-    service = create_service(settings, clock=clock, signatures=LibraryVerifier(authority.verifier))
+    signatures = LibraryVerifier(authority.verifier)
+    service = create_service(settings, clock=clock, signatures=signatures)
     app: FastAPI = create_app(service)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://procedures") as client:
-            yield Api(service, client, issuer, clock, service.database)
+            yield Api(service, client, issuer, clock, service.database, vault_key, signatures)

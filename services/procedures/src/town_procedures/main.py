@@ -1,6 +1,6 @@
 """The whole service on one screen."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from town_kit.clock import Clock, SystemClock
@@ -8,13 +8,17 @@ from town_kit.service import Job, Service
 from town_kit.settings import Zone
 from town_procedures import wiring
 from town_procedures.adapters import SignatureVerifier
-from town_procedures.applications import consumers, events, numbering
+from town_procedures.applications import accepting, consumers, events, numbering, settling
 from town_procedures.applications.router import router as applications
 from town_procedures.attachments.router import router as attachments
 from town_procedures.hand_overs.router import router as hand_overs
+from town_procedures.intake.router import router as intake
 from town_procedures.procedures import events as procedure_events
 from town_procedures.procedures.publish import publish_changed
 from town_procedures.procedures.router import router as procedures
+from town_procedures.quarantined_packages import events as quarantined_events
+from town_procedures.quarantined_packages.router import router as quarantined_packages
+from town_procedures.raw_packages.router import router as raw_packages
 from town_procedures.settings import ProceduresSettings
 from town_procedures.work_queue import counting
 from town_procedures.work_queue.router import router as work_queue
@@ -30,6 +34,10 @@ def create_service(
     clock = clock or SystemClock()
     database = wiring.database(settings)
     ports = wiring.adapters(settings, database, clock, signature_verifier=signatures)
+
+    async def recheck(serial_reference: str, received_at: datetime) -> str:
+        return await ports.signatures.recheck(serial_reference, received_at=received_at)
+
     return Service(
         name="procedures",
         title="行政手続・申請管理",
@@ -40,13 +48,24 @@ def create_service(
         verifier=wiring.verifier(settings, clock),
         migrations=MIGRATIONS,
         clock=clock,
-        routers=(procedures, applications, attachments, hand_overs, work_queue),
+        routers=(
+            procedures,
+            applications,
+            attachments,
+            hand_overs,
+            work_queue,
+            intake,
+            quarantined_packages,
+            raw_packages,
+        ),
         consumers=consumers.application_consumers(clock),
         jobs=(
             Job("applications.numbering", SECOND / 2, lambda: numbering.number_batch(database)),
+            Job("applications.accepting", SECOND / 2, lambda: accepting.accept_batch(database, ports.catalogue, clock)),
+            Job("applications.settling", 15 * SECOND, lambda: settling.settle_pending(database, recheck, clock)),
             Job("work-queue.counting", SECOND / 2, lambda: counting.count_batch(database)),
             Job("procedures.publishing", 60 * SECOND, lambda: publish_changed(database, ports.catalogue)),
         ),
-        events=(*events.PUBLISHED, *procedure_events.PUBLISHED),
+        events=(*events.PUBLISHED, *procedure_events.PUBLISHED, *quarantined_events.PUBLISHED),
         extras={"adapters": ports},
     )

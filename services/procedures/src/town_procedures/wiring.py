@@ -12,6 +12,7 @@ from town_kit.jp import BusinessDays
 from town_kit.vaulting import load_public_key
 from town_procedures.adapters import Adapters, SignatureVerifier
 from town_procedures.catalogue import load_catalogue
+from town_procedures.intake import load_profile
 from town_procedures.settings import ProceduresSettings
 from town_procedures.signatures import IdentitySignatures
 
@@ -56,4 +57,6 @@ def adapters(
         calendar=BusinessDays(closed=settings.closed_days),
         clock=clock,
         digest_key=base64.b64decode(settings.digest_key.get_secret_value()),
+        municipality_code=settings.municipality_code,
+        packages=load_profile(settings.package_profile),
     )

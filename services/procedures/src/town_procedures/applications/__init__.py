@@ -1,21 +1,27 @@
 """申請 — applications for a procedure and what becomes of them (行政手続法 第2章)."""
 
 from town_procedures.applications.domain import LABELS, OPEN, Channel, PartyRole, State, days_left
+from town_procedures.applications.errors import ProcedureUnknown, RevisionNeedsClerk
 from town_procedures.applications.models import Application
 from town_procedures.applications.repository import by_receipt
 from town_procedures.applications.repository import documents as documents_of
 from town_procedures.applications.repository import one as find_one
 from town_procedures.applications.repository import page as queue_page
+from town_procedures.applications.revise import revise
 from town_procedures.applications.service import advance, persons
 from town_procedures.applications.submit import (
+    MY_NUMBER_IN_TEXT,
     DocumentRef,
     Party,
     SealedNumber,
     SignatureFacts,
     Submission,
     content_digest,
+    digests,
+    parties_of,
     record,
     seal_numbers,
+    seal_texts,
 )
 
 
@@ -30,11 +36,14 @@ def open_states() -> list[str]:
 
 
 __all__ = [
+    "MY_NUMBER_IN_TEXT",
     "Application",
     "Channel",
     "DocumentRef",
     "Party",
     "PartyRole",
+    "ProcedureUnknown",
+    "RevisionNeedsClerk",
     "SealedNumber",
     "SignatureFacts",
     "State",
@@ -43,12 +52,16 @@ __all__ = [
     "by_receipt",
     "content_digest",
     "days_left",
+    "digests",
     "documents_of",
     "find_one",
     "open_states",
+    "parties_of",
     "persons",
     "queue_page",
     "record",
+    "revise",
     "seal_numbers",
+    "seal_texts",
     "state_label",
 ]

@@ -22,7 +22,8 @@ def without(answers: Mapping[str, Any], procedure: Procedure | None) -> dict[str
     """The answers with every address emptied; without its folder, all of them are."""
     if procedure is None:
         return {}
-    return _hide(answers, procedure.form)
+    shown: dict[str, Any] = _hide(answers, procedure.form)
+    return shown
 
 
 def _hide(value: Any, schema: Mapping[str, Any]) -> Any:

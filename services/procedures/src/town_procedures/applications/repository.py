@@ -17,7 +17,7 @@ from town_procedures.applications.models import (
 )
 
 
-def visible_to(principal: Principal) -> Select[tuple[Application]]:
+def visible_to(principal: Principal) -> Select[Application]:
     """What a principal may see: a resident what she is a party of, staff and services all, vendors nothing."""
     query = select(Application)
     if principal.role is Role.RESIDENT:

@@ -26,6 +26,11 @@ from town_procedures.applications.domain import Channel, PartyRole, State
 from town_procedures.applications.models import Application, ApplicationDocument, ApplicationParty
 from town_procedures.catalogue import Procedure
 
+MY_NUMBER_IN_TEXT = "my_number_in_text"
+"""The flag of an application in whose free text a number was found; a clerk looks before it is accepted."""
+TEXT_ROLE = "free_text"
+"""The role of a sealed number that is a whole text with a number somewhere in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Party:
@@ -91,6 +96,7 @@ class Submission:
     content_digest: bytes
     filed_by: UUID | None
     actor_role: str
+    flags: Sequence[str] = ()
 
 
 def signed_content(procedure_code: str, answers: Mapping[str, Any], document_hashes: Sequence[str]) -> bytes:
@@ -129,6 +135,22 @@ def seal_numbers(
         sealed.append(SealedNumber(pointer, pointer.split("/")[1], vault.encrypt(number.reveal().encode())))
     if wrong:
         raise ValidationFailed("個人番号を確認してください。", errors=wrong)
+    return clean, sealed
+
+
+def seal_texts(
+    answers: Mapping[str, Any], pointers: Sequence[str], vault: VaultPublicKey
+) -> tuple[dict[str, Any], list[SealedNumber]]:
+    """The answers without the free texts at ``pointers``, and each whole text encrypted to the vault.
+
+    Such a text holds what looks like a My Number; it came by the portal, where nothing can be refused.
+    """
+    clean = _copy(answers)
+    sealed = []
+    for pointer in pointers:
+        holder, name = _holder(clean, pointer)
+        sealed.append(SealedNumber(pointer, TEXT_ROLE, vault.encrypt(holder[name].encode())))
+        holder[name] = ""
     return clean, sealed
 
 
@@ -190,15 +212,12 @@ async def record(
         recorded_at=now,
         due_on=due_on(procedure, submission.received_at, calendar),
         filed_by=submission.filed_by,
-        party_refs=[
-            {"role": p.role.value, "person_id": str(p.person_id) if p.person_id else None, "protected": p.protected}
-            for p in submission.parties
-        ],
+        party_refs=party_refs(submission.parties),
         answers=dict(submission.answers),
         my_numbers=[asdict(number) for number in submission.my_numbers],
-        signature=_signature_document(signature),
+        signature=signature_document(signature),
         content_digest=submission.content_digest,
-        flags=_flags(submission),
+        flags=flags_of(submission),
     )
     waits = signature is not None and signature.revocation == "unknown"
     event = application.begin(
@@ -210,32 +229,51 @@ async def record(
     outbox.add(session, event, application)  # before the flush: a resident may not update the row until she is a party
     session.add(application)
     await session.flush()
-    session.add_all(
-        ApplicationParty(application_id=application.id, role=p.role.value, person_id=p.person_id, protected=p.protected)
-        for p in submission.parties
-    )
-    session.add_all(
-        ApplicationDocument(
-            application_id=application.id, kind=d.kind, media_type=d.media_type, size=d.size, blob_id=d.blob_id
-        )
-        for d in submission.documents
-    )
+    session.add_all(party_rows(application.id, submission.parties))
+    session.add_all(document_rows(application.id, submission.documents))
     await attachments.mark_used(session, [d.attachment_id for d in submission.documents if d.attachment_id])
     session.add(application.new_transition)
     touch(session, subjects=[p.person_id for p in submission.parties if p.person_id], fields=("answers",))
     return application
 
 
-def _signature_document(signature: SignatureFacts | None) -> dict[str, Any] | None:
+def party_refs(parties: Sequence[Party]) -> list[dict[str, Any]]:
+    """The parties as the application itself repeats them."""
+    return [
+        {"role": p.role.value, "person_id": str(p.person_id) if p.person_id else None, "protected": p.protected}
+        for p in parties
+    ]
+
+
+def party_rows(application_id: UUID, parties: Sequence[Party]) -> list[ApplicationParty]:
+    """The rows row security goes through."""
+    return [
+        ApplicationParty(application_id=application_id, role=p.role.value, person_id=p.person_id, protected=p.protected)
+        for p in parties
+    ]
+
+
+def document_rows(application_id: UUID, documents: Sequence[DocumentRef]) -> list[ApplicationDocument]:
+    """The rows of an application's files."""
+    return [
+        ApplicationDocument(
+            application_id=application_id, kind=d.kind, media_type=d.media_type, size=d.size, blob_id=d.blob_id
+        )
+        for d in documents
+    ]
+
+
+def signature_document(signature: SignatureFacts | None) -> dict[str, Any] | None:
+    """What an application keeps of its signature."""
     if signature is None:
         return None
     return {**asdict(signature), "person_id": str(signature.person_id)}
 
 
-def _flags(submission: Submission) -> list[str]:
+def flags_of(submission: Submission) -> list[str]:
     """What a clerk should look at: substitute characters mean that the text is not identical to 住民票."""
     signature = submission.signature
-    flags = []
+    flags = list(submission.flags)
     if signature is not None and signature.name_substituted:
         flags.append("name_substituted")
     if signature is not None and signature.address_substituted:

@@ -121,6 +121,7 @@ class _Head(_Part):
     adapter: str
     decided_by: Literal["core", "staff"]
     two_person_decision: bool
+    auto_accept: bool
     assurance: Literal["signature", "login"]
     channels: tuple[Literal["mynaportal", "app", "counter", "paper", "phone", "visit"], ...]
     fee: Fee
@@ -144,6 +145,7 @@ class Procedure:
     adapter: str
     decided_by: Literal["core", "staff"]
     two_person_decision: bool
+    auto_accept: bool
     requires_signature: bool
     channels: tuple[str, ...]
     fee: Fee
@@ -247,6 +249,7 @@ def load_folder(folder: Path) -> Procedure:
         adapter=head.adapter,
         decided_by=head.decided_by,
         two_person_decision=head.two_person_decision,
+        auto_accept=head.auto_accept,
         requires_signature=head.assurance == "signature",
         channels=head.channels,
         fee=head.fee,
@@ -273,6 +276,7 @@ def _yaml(path: Path) -> Any:
 def _head_flaws(head: _Head, form: Form) -> list[str]:
     kinds = [rule.kind for rule in head.attachments]
     wrong = [f"attachment {kind} stands twice" for kind in set(kinds) if kinds.count(kind) > 1]
+    wrong += ["auto_accept needs decided_by: core"] if head.auto_accept and head.decided_by != "core" else []
     wrong += [f"unknown check {one.name}" for one in head.checks if one.name not in CHECKS]
     for one in head.checks:
         if one.name in CHECKS:

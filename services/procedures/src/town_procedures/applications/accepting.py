@@ -1,0 +1,48 @@
+"""自動受付: what a folder says needs no clerk to be accepted, because the core system's officers decide it."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import select
+
+from town_kit.clock import Clock
+from town_kit.db import Database
+from town_procedures.applications import service
+from town_procedures.applications.domain import Channel, Decider, State
+from town_procedures.applications.models import Application
+from town_procedures.applications.submit import MY_NUMBER_IN_TEXT
+from town_procedures.catalogue import Procedure
+
+BATCH = 50
+
+
+async def accept_batch(database: Database, catalogue: Mapping[str, Procedure], clock: Clock) -> int:
+    """Accept up to 50 applications that came by the portal; answers how many.
+
+    One that carries a flag a clerk must look at first is left to her.
+    """
+    codes = [procedure.code for procedure in catalogue.values() if procedure.auto_accept]
+    waiting = (
+        select(Application)
+        .where(
+            Application.state == State.SUBMITTED.value,
+            Application.channel == Channel.MYNAPORTAL.value,
+            Application.decided_by == Decider.CORE.value,
+            Application.procedure_code.in_(codes),
+            ~Application.flags.contains([MY_NUMBER_IN_TEXT]),
+        )
+        .order_by(Application.recorded_at, Application.id)
+        .limit(BATCH)
+        .with_for_update(skip_locked=True)
+    )
+    async with database.begin() as session:
+        rows = list((await session.execute(waiting)).scalars())
+        for application in rows:
+            await service.advance(
+                session,
+                application,
+                State.ACCEPTED,
+                at=clock.now(),
+                actor_role=service.SYSTEM,
+                actor_id=None,
+            )
+        return len(rows)

@@ -1,0 +1,7 @@
+"""Reasons of this slice for putting a package aside; they are stored, not answered."""
+
+from town_kit.problems import Problem
+
+
+class WrongMunicipality(Problem, slug="wrong-municipality", status=422, title="別の市区町村あての申請データです"):
+    """The 団体コード in the signed member is not this town's."""
