@@ -12,6 +12,7 @@ from town_identity.adapters import Adapters, Wired, act_as_service
 from town_identity.clients import Client
 from town_identity.keys import IssuedToken
 from town_identity.oauth.assertions import check_assertion, use_once
+from town_identity.oauth.describe import ERRORS, described
 from town_identity.oauth.errors import NO_STORE, oauth_error
 from town_kit.auth import SERVICE
 from town_kit.problems import InvalidToken
@@ -23,7 +24,13 @@ FORM = "application/x-www-form-urlencoded"
 router = TownRouter(prefix="/v1/oauth", tags=["トークン"])
 
 
-@router.post("/token", scope=None, official="RFC 6749")
+@router.post(
+    "/token",
+    scope=None,
+    official="RFC 6749",
+    responses=ERRORS,
+    openapi_extra=described({"grant_type"}, {"scope": "要求する権限", "refresh_token": "更新用トークン"}),
+)
 async def create_token(request: Request, tx: Tx, wired: Wired) -> Response:
     """アクセストークンを発行する（client_credentials、refresh_token）。"""
     form = await _form(request)
@@ -42,7 +49,13 @@ async def create_token(request: Request, tx: Tx, wired: Wired) -> Response:
             return oauth_error("unsupported_grant_type")
 
 
-@router.post("/introspect", scope=None, official="RFC 7662")
+@router.post(
+    "/introspect",
+    scope=None,
+    official="RFC 7662",
+    responses=ERRORS,
+    openapi_extra=described({"token"}, {"token": "調べるアクセストークン"}),
+)
 async def introspect_token(request: Request, begin: Begin, wired: Wired) -> Response:
     """アクセストークンが使えるかを答える（提供側システム用）。"""
     form = await _form(request)

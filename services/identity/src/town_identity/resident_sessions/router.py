@@ -29,6 +29,11 @@ from town_kit.routing import Actor, Audit, Begin, TownRouter, Tx
 from town_kit.writing import touch
 
 REFUSALS = (SignatureInvalid, JpkiUntrusted, JpkiExpired, JpkiRevoked, JpkiWrongPurpose, JpkiWeakAlgorithm)
+# At a login these refusals come with 401; as problems of the route they would be described with 422.
+UNAUTHENTICATED = {
+    "description": "\n".join(f"`{refusal.slug}` {refusal.title}" for refusal in REFUSALS),
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
 
 router = TownRouter(tags=["ログイン"])
 
@@ -38,7 +43,8 @@ router = TownRouter(tags=["ログイン"])
     scope=None,
     audit=Audit("resident.log-in", basis="公的個人認証法36条", purpose="本人確認"),
     keyless="a challenge can be redeemed once",
-    problems=(StateConflict, JpkiStatusUnavailable, *REFUSALS),
+    problems=(StateConflict, JpkiStatusUnavailable),
+    responses={401: UNAUTHENTICATED},
     status_code=201,
     max_body=64 * 1024,
 )

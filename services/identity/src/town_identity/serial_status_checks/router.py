@@ -37,6 +37,7 @@ class StatusView(Output):
     scope="serial-status-checks:create",
     roles=(SERVICE,),
     audit=Audit("certificate.check-status", basis="公的個人認証法17条"),
+    problems=(NotFound,),
     keyless="the answer depends on nothing but the current revocation lists",
 )
 async def check_status(body: CheckStatusRequest, tx: Tx, wired: Wired) -> StatusView:
