@@ -7,6 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from town_kit.problems import (
+    DuplicateMember,
     IdempotencyKeyMissing,
     IdempotencyMismatch,
     InProgress,
@@ -15,9 +16,11 @@ from town_kit.problems import (
     InvalidToken,
     MalformedRequest,
     NotFound,
+    PayloadTooLarge,
     PreconditionFailed,
     PreconditionRequired,
     Problem,
+    UnsupportedMedia,
     ValidationFailed,
 )
 
@@ -121,6 +124,8 @@ def problems_of(route: APIRoute) -> list[type[Problem]]:
         found.append(NotFound)
     if policy.idempotent:
         found += [IdempotencyKeyMissing, InProgress, IdempotencyMismatch, MalformedRequest, ValidationFailed]
+    if route.body_field is not None and policy.official is None:
+        found += [MalformedRequest, DuplicateMember, ValidationFailed, PayloadTooLarge, UnsupportedMedia]
     if policy.if_match:
         found += [PreconditionRequired, PreconditionFailed]
     if route.dependant.query_params or route.dependant.path_params:
