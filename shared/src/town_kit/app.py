@@ -117,6 +117,13 @@ def problem_response(problem: Problem) -> Response:
     )
 
 
+def _told(request: Request, problem: Problem) -> Response:
+    """The refusal as the route tells it: problem+json, or the form of the standard it follows."""
+    now: Handling | None = getattr(request.state, "town", None)
+    tell = now.policy.refusal if now is not None else None
+    return tell(problem) if tell is not None else problem_response(problem)
+
+
 async def _description(request: Request) -> Response:
     return JSONResponse(request.app.openapi())
 
@@ -124,7 +131,7 @@ async def _description(request: Request) -> Response:
 async def _refuse(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, Problem)
     await _record_refusal(request, problem)
-    return problem_response(problem)
+    return _told(request, problem)
 
 
 async def _refuse_validation(request: Request, error: Exception) -> Response:
@@ -145,7 +152,7 @@ async def _refuse_database(request: Request, error: Exception) -> Response:
 
 async def _refuse_unexpected(request: Request, error: Exception) -> Response:
     log.error("request_failed", path=request.url.path, error=type(error).__name__)
-    return problem_response(refusal_of(error) or InternalError())
+    return _told(request, refusal_of(error) or InternalError())
 
 
 async def _record_refusal(request: Request, problem: Problem) -> None:

@@ -65,8 +65,9 @@ class Audit:
 class Policy:
     """What a route declares; the kit enforces it, the contracts and the matrix are generated from it.
 
-    ``official`` names the outside standard a route follows instead of the house rules; ``keyless`` is the reason why
-    an unsafe route needs no ``Idempotency-Key`` (for example that what it redeems can be redeemed once only).
+    ``official`` names the outside standard a route follows instead of the house rules, and ``refusal`` writes its
+    refusals in that standard's form; ``keyless`` is the reason why an unsafe route needs no ``Idempotency-Key`` (for
+    example that what it redeems can be redeemed once only).
     """
 
     scope: str | None
@@ -80,6 +81,7 @@ class Policy:
     upload: frozenset[str]
     max_body: int
     two_factors: bool
+    refusal: Callable[[Problem], Response] | None = None
 
 
 @dataclass(slots=True)
@@ -306,6 +308,7 @@ class TownRouter(APIRouter):
         upload: Sequence[str] = (),
         max_body: int = JSON_LIMIT,
         two_factors: bool = False,
+        refusal: Callable[[Problem], Response] | None = None,
         **options: Any,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         policy = Policy(
@@ -320,6 +323,7 @@ class TownRouter(APIRouter):
             upload=frozenset(upload),
             max_body=max_body,
             two_factors=two_factors,
+            refusal=refusal,
         )
 
         def register(endpoint: Callable[..., Any]) -> Callable[..., Any]:
