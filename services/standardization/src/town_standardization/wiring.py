@@ -1,7 +1,110 @@
 """Which counterpart stands behind each port; chosen here and nowhere else."""
 
-from town_standardization.adapters import Adapter
+import base64
+from uuid import NAMESPACE_URL, uuid5
+
+from pydantic import SecretStr
+
+from town_kit.auth import Principal, Role, ServiceTokens, TokenVerifier, key_source
+from town_kit.auth.jose import SigningKey
+from town_kit.clock import Clock
+from town_kit.db import Database
+from town_kit.vaulting import VaultKeys, VaultPrivateKey
+from town_standardization.adapters import Adapter, Registry
 from town_standardization.adapters.care_insurance import CareInsurance
 from town_standardization.adapters.child_allowance import ChildAllowance
+from town_standardization.addressees import NumberPolicy
+from town_standardization.my_numbers import Vault
+from town_standardization.neighbours import Identity, Procedures, neighbour
+from town_standardization.ports import ApplicationSource, PersonSource, Ports
+from town_standardization.settings import StandardizationSettings
 
 ADAPTERS: tuple[Adapter, ...] = (ChildAllowance(), CareInsurance())
+CLIENT_ID = "service:standardization"
+
+
+def database(settings: StandardizationSettings) -> Database:
+    """The database of this service."""
+    return Database(
+        settings.database_url.get_secret_value(), pool_size=settings.pool_size, application="standardization"
+    )
+
+
+def verifier(settings: StandardizationSettings, clock: Clock) -> TokenVerifier:
+    """The token check of this service."""
+    return TokenVerifier(issuer=settings.issuer, source=key_source(settings.jwks), clock=clock)
+
+
+def adapters(settings: StandardizationSettings) -> Registry:
+    """The adapters in use.
+
+    Raises:
+        RuntimeError: the settings name one that is not shipped.
+    """
+    wanted = settings.adapters
+    unknown = set(wanted or ()) - {adapter.name for adapter in ADAPTERS}
+    if unknown:
+        raise RuntimeError(f"TOWN_STANDARDIZATION_ADAPTERS names unknown adapters: {', '.join(sorted(unknown))}")
+    return Registry([adapter for adapter in ADAPTERS if wanted is None or adapter.name in wanted])
+
+
+def vault(settings: StandardizationSettings) -> Vault:
+    """The vault with its keys."""
+    newest = VaultPrivateKey.load(settings.vault_private_key)
+    older = [VaultPrivateKey.load(path) for path in settings.vault_older_keys]
+    return Vault(
+        VaultKeys(newest, *older),
+        key_encryption_key=_key("KEY_ENCRYPTION_KEY", settings.key_encryption_key),
+        digest_key=_key("DIGEST_KEY", settings.digest_key),
+    )
+
+
+def tokens(settings: StandardizationSettings, clock: Clock) -> ServiceTokens:
+    """With which this service asks its neighbours."""
+    if settings.client_key is None:
+        raise RuntimeError("TOWN_STANDARDIZATION_CLIENT_KEY is missing: procedures and identity are asked with it")
+    return ServiceTokens(
+        client_id=CLIENT_ID,
+        key=SigningKey.load(settings.client_key),
+        address=settings.addresses["identity"],
+        issuer=settings.issuer,
+        clock=clock,
+    )
+
+
+def ports(
+    settings: StandardizationSettings,
+    db: Database,
+    clock: Clock,
+    *,
+    applications: ApplicationSource | None = None,
+    persons: PersonSource | None = None,
+) -> Ports:
+    """All ports of this service."""
+    if applications is None or persons is None:
+        asking = tokens(settings, clock)
+        applications = applications or Procedures(neighbour("procedures", settings.addresses["procedures"], asking))
+        persons = persons or Identity(neighbour("identity", settings.addresses["identity"], asking))
+    return Ports(
+        database=db,
+        clock=clock,
+        adapters=adapters(settings),
+        applications=applications,
+        persons=persons,
+        vault=vault(settings),
+        numbering=NumberPolicy(
+            addressee_first=settings.addressee_number_first,
+            integrated_first=settings.integrated_number_first,
+            width=settings.addressee_number_width,
+            zero_padded=settings.addressee_number_zero_padded,
+        ),
+        municipality_code=settings.municipality_code,
+        drop_folders=settings.drop_folders,
+        principal=Principal(uuid5(NAMESPACE_URL, f"urn:town:client:{CLIENT_ID}"), Role.SERVICE, CLIENT_ID, frozenset()),
+    )
+
+
+def _key(name: str, secret: SecretStr | None) -> bytes:
+    if secret is None:
+        raise RuntimeError(f"TOWN_STANDARDIZATION_{name} is missing")
+    return base64.b64decode(secret.get_secret_value(), validate=True)

@@ -1,0 +1,101 @@
+"""What procedures tells of applications; each reader takes only what it needs.
+
+A handler only writes down that something is to be fetched: the call is made by a job, outside the transaction.
+"""
+
+from typing import ClassVar
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from town_kit.clock import Clock
+from town_kit.messaging.consumer import Consumer
+from town_kit.messaging.event import Reader, Received
+from town_standardization.hand_overs.domain import State
+from town_standardization.hand_overs.models import PendingHandOver
+
+
+class ApplicationReader(Reader):
+    """Which application."""
+
+    TOPIC: ClassVar[str] = "procedures.applications"
+
+    application_id: UUID
+
+
+class ApplicationAccepted(ApplicationReader):
+    """受付: the core system's work begins."""
+
+    TYPE: ClassVar[str] = "town.procedures.application.accepted.v1"
+
+    business_id: str
+    procedure_code: str
+    reference: str
+
+
+class ApplicationCorrectionReceived(ApplicationReader):
+    """補正受付: the answers have changed."""
+
+    TYPE: ClassVar[str] = "town.procedures.application.correction_received.v1"
+
+
+class ApplicationWithdrawn(ApplicationReader):
+    """取下げ."""
+
+    TYPE: ClassVar[str] = "town.procedures.application.withdrawn.v1"
+
+
+def hand_over_consumers(clock: Clock) -> list[Consumer]:
+    """The consumers of this slice."""
+
+    async def accepted(session: AsyncSession, event: Received[ApplicationAccepted]) -> None:
+        if await _locked(session, event.data.application_id) is not None:
+            return
+        session.add(
+            PendingHandOver(
+                id=event.data.application_id,
+                version=1,
+                event_sequence=0,
+                business_id=event.data.business_id,
+                procedure_code=event.data.procedure_code,
+                reference=event.data.reference,
+                state=State.WAITING.value,
+                revision=1,
+                attempts=0,
+                due_at=clock.now(),
+                accepted_at=event.occurred_at,
+                traceparent=event.traceparent,
+                wrong=[],
+            )
+        )
+        await session.flush()
+
+    async def corrected(session: AsyncSession, event: Received[ApplicationCorrectionReceived]) -> None:
+        pending = await _locked(session, event.data.application_id)
+        if pending is not None and pending.state != State.DROPPED:
+            pending.state, pending.wrong, pending.attempts = State.WAITING.value, [], 0
+            pending.revision += 1
+            pending.due_at, pending.traceparent = clock.now(), event.traceparent
+
+    async def withdrawn(session: AsyncSession, event: Received[ApplicationWithdrawn]) -> None:
+        pending = await _locked(session, event.data.application_id)
+        if pending is not None and pending.state in {State.WAITING, State.HELD}:
+            pending.state = State.DROPPED.value
+
+    return [
+        Consumer(
+            name="standardization.applications",
+            service="standardization",
+            handlers={
+                ApplicationAccepted: accepted,
+                ApplicationCorrectionReceived: corrected,
+                ApplicationWithdrawn: withdrawn,
+            },
+        )
+    ]
+
+
+async def _locked(session: AsyncSession, application_id: UUID) -> PendingHandOver | None:
+    query = select(PendingHandOver).where(PendingHandOver.id == application_id).with_for_update()
+    return (await session.execute(query)).scalar_one_or_none()

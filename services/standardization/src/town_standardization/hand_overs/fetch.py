@@ -1,0 +1,245 @@
+"""The job that turns accepted applications into standard records: claim → ask → open → write.
+
+No transaction spans a call. A claim is a lease: whoever dies in between leaves the row to be due again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from pydantic import ValidationError
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from town_kit import telemetry
+from town_kit.jp import MyNumber
+from town_kit.messaging import outbox
+from town_kit.problems import DependencyUnavailable
+from town_standardization.adapters import Adapter, AdapterRefused, HandOver, Wrong, persons
+from town_standardization.addressees import Described, find_or_number
+from town_standardization.hand_overs.describe import attributes_of
+from town_standardization.hand_overs.domain import LEASE, State, pause
+from town_standardization.hand_overs.models import PendingHandOver
+from town_standardization.my_numbers import (
+    MyNumberDeposited,
+    NumberConflict,
+    NumberRefused,
+    Opening,
+    deposit,
+    holder_of,
+    note_openings,
+)
+from town_standardization.ports import Ports
+from town_standardization.records import write
+
+log = structlog.get_logger(__name__)
+BATCH = 10
+OPERATOR = "standard"
+PURPOSE = "標準レコードの作成"
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A hand-over this process may work on until its lease ends."""
+
+    application_id: UUID
+    revision: int
+    attempts: int
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a document needs before it is written: its adapter, its open numbers by pointer, persons that are known."""
+
+    document: HandOver
+    adapter: Adapter
+    numbers: Mapping[str, MyNumber]
+    people: Mapping[str, UUID]
+    known: Mapping[str, str]
+
+    def openings(self, subjects: Mapping[str, UUID]) -> list[Opening]:
+        """One for each number; subjects by the pointer of the person."""
+        return [
+            Opening(
+                self.adapter.business_id,
+                self.adapter.legal_basis,
+                PURPOSE,
+                pointer,
+                tuple(filter(None, [subjects.get(pointer.rsplit("/", 1)[0])])),
+            )
+            for pointer in self.numbers
+        ]
+
+
+class Held(Exception):
+    """A clerk has to look; ``wrong`` says at what."""
+
+    def __init__(self, wrong: Sequence[Wrong]) -> None:
+        super().__init__("held")
+        self.wrong = tuple(wrong)
+
+
+async def fetch_batch(ports: Ports) -> int:
+    """Work on what is due, at most 10; how many were settled."""
+    settled = 0
+    for claimed in await _claim(ports):
+        with telemetry.span("hand_overs.fetch", parent=claimed.traceparent):
+            settled += await _settle(ports, claimed)
+    return settled
+
+
+async def _claim(ports: Ports) -> list[Claimed]:
+    now = ports.clock.now()
+    query = (
+        select(PendingHandOver)
+        .where(PendingHandOver.state == State.WAITING.value, PendingHandOver.due_at <= now)
+        .order_by(PendingHandOver.due_at)
+        .limit(BATCH)
+        .with_for_update(skip_locked=True)
+    )
+    async with ports.database.begin() as session:
+        rows = (await session.execute(query)).scalars().all()
+        for row in rows:
+            row.attempts += 1
+            row.due_at = now + LEASE
+        return [Claimed(row.id, row.revision, row.attempts, row.traceparent) for row in rows]
+
+
+async def _settle(ports: Ports, claimed: Claimed) -> int:
+    opened: Opened | None = None
+    try:
+        found = await ports.applications.hand_over(claimed.application_id)
+        if found is None:
+            await _close(ports, claimed, State.DROPPED, ())
+            return 1
+        opened = await _open(ports, found)
+        await _write(ports, claimed, opened)
+    except DependencyUnavailable:
+        await _postpone(ports, claimed)
+        return 0
+    except Held as held:
+        await _close(ports, claimed, State.HELD, held.wrong, opened)
+    except AdapterRefused as refused:
+        await _close(ports, claimed, State.HELD, refused.wrong, opened)
+    except NumberConflict:
+        wrong = Wrong("my_number", "conflict", "個人番号と宛名番号の対応が一致しません。宛名を確認してください。")
+        await _close(ports, claimed, State.HELD, [wrong], opened)
+    return 1
+
+
+async def _open(ports: Ports, found: Mapping[str, Any]) -> Opened:
+    try:
+        document = HandOver.model_validate(found)
+    except ValidationError:
+        raise Held([Wrong("", "document", "引渡しの内容を読めません。システム担当に連絡してください。")]) from None
+    adapter = ports.adapters.named(document.adapter, document.business_id)
+    if adapter is None:
+        raise Held([Wrong("", "no-adapter", "この業務のアダプターが使われていません。")])
+    numbers = {}
+    for held in document.my_numbers:
+        if held.jwe is None:
+            continue
+        try:
+            numbers[held.pointer] = ports.vault.open(held.jwe)
+        except NumberRefused:
+            wrong = Wrong(held.pointer, "sealed", "個人番号を開けません。申請者に確認してください。")
+            raise Held([wrong]) from None
+    people = {party.pointer: party.person_id for party in document.parties if party.pointer and party.person_id}
+    wanted = {pointer: person for pointer, person in people.items() if pointer in persons(document)}
+    known = {pointer: await ports.persons.addressee_number(person) for pointer, person in wanted.items()}
+    return Opened(document, adapter, numbers, wanted, {p: number for p, number in known.items() if number})
+
+
+async def _write(ports: Ports, claimed: Claimed, opened: Opened) -> None:
+    now, document, adapter = ports.clock.now(), opened.document, opened.adapter
+    async with ports.database.begin() as session:
+        pending = await _still_ours(session, claimed)
+        if pending is None:
+            return
+        addressees, subjects, references = {}, {}, {}
+        for place in persons(document):
+            pointer, number = _number_of(opened, place)
+            addressee = await find_or_number(
+                session,
+                Described(
+                    person_id=opened.people.get(place),
+                    addressee_number=opened.known.get(place),
+                    holder=await holder_of(session, ports.vault, number) if number else None,
+                    attributes=attributes_of(document.answers, place),
+                ),
+                policy=ports.numbering,
+                operator_id=OPERATOR,
+                at=now,
+            )
+            addressees[place] = addressee.addressee_number
+            subjects[place] = addressee.person_id or addressee.id
+            if pointer and number:
+                reference = await deposit(
+                    session,
+                    ports.vault,
+                    number,
+                    addressee_id=addressee.id,
+                    business_id=adapter.business_id,
+                    legal_basis=adapter.legal_basis,
+                    at=now,
+                )
+                references[pointer] = str(reference)
+        record = adapter.prepare(document, addressees)
+        await write(
+            session,
+            business_id=adapter.business_id,
+            key=document.reference,
+            application_id=document.application_id,
+            decided_by=document.decided_by,
+            subjects=list(subjects.values()),
+            content=record.values,
+            at=now,
+        )
+        if references:
+            event = MyNumberDeposited(application_id=document.application_id, references=references)
+            outbox.add(session, event, pending)
+        await note_openings(session, opened.openings(subjects), principal=ports.principal, at=now)
+        pending.state, pending.wrong = State.DONE.value, []
+
+
+def _number_of(opened: Opened, place: str) -> tuple[str | None, MyNumber | None]:
+    """Pointer and number of the person at a place of the answers."""
+    for pointer, number in opened.numbers.items():
+        if pointer.rsplit("/", 1)[0] == place:
+            return pointer, number
+    return None, None
+
+
+async def _close(
+    ports: Ports, claimed: Claimed, state: State, wrong: Sequence[Wrong], opened: Opened | None = None
+) -> None:
+    """Hold or drop; what was opened on the way stands in the audit all the same."""
+    async with ports.database.begin() as session:
+        pending = await _still_ours(session, claimed)
+        if pending is None:
+            return
+        pending.state = state.value
+        pending.wrong = [{"field": one.field, "code": one.code, "message": one.message} for one in wrong]
+        if opened is not None:
+            noted = opened.openings(opened.people)
+            now = ports.clock.now()
+            await note_openings(session, noted, principal=ports.principal, at=now, result="held")
+    log.info("hand_over_settled", application_id=str(claimed.application_id), state=state.value, wrong=len(wrong))
+
+
+async def _postpone(ports: Ports, claimed: Claimed) -> None:
+    async with ports.database.begin() as session:
+        pending = await _still_ours(session, claimed)
+        if pending is not None:
+            pending.due_at = ports.clock.now() + max(pause(claimed.attempts), timedelta(seconds=1))
+
+
+async def _still_ours(session: AsyncSession, claimed: Claimed) -> PendingHandOver | None:
+    """The row, locked, unless somebody settled it or it changed meanwhile."""
+    query = select(PendingHandOver).where(PendingHandOver.id == claimed.application_id).with_for_update()
+    row = (await session.execute(query)).scalar_one()
+    return row if row.state == State.WAITING and row.revision == claimed.revision else None

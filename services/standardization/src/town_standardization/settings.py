@@ -1,0 +1,32 @@
+"""Settings of `standardization`; environment variables start with ``TOWN_STANDARDIZATION_``."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from town_kit.settings import ServiceSettings
+
+
+class StandardizationSettings(ServiceSettings):
+    """What `standardization` needs beside what every service needs."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TOWN_STANDARDIZATION_", frozen=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    vault_private_key: Path = Field(description="the vault's private key (JWK or PEM); readable by this service alone")
+    vault_older_keys: tuple[Path, ...] = Field((), description="keys before it, which still open what waits")
+    adapters: tuple[str, ...] | None = Field(None, description="names of the adapters in use; all shipped by default")
+    drop_folders: dict[str, Path] = Field(
+        default_factory=dict, description="業務ID → folder for CSV files; a business without one gets none"
+    )
+    addressee_number_first: int = Field(
+        900_000_000_000_001, ge=1, description="first 住登外者宛名番号; its range must not meet 住民宛名番号"
+    )
+    integrated_number_first: int = Field(1, ge=1, description="first 団体内統合宛名番号")
+    addressee_number_width: int = Field(15, ge=1, le=15, description="digits of a 宛名番号")
+    addressee_number_zero_padded: bool = Field(True, description="whether shorter numbers are filled with zeros")
+    numbering_path: str = Field(
+        "/app_submit/v10/jutogaishaatenabangofuban", description="APIコール名 of 住登外者宛名番号付番"
+    )
