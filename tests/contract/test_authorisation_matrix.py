@@ -3,6 +3,7 @@
 A route without a declaration fails here, so none can be forgotten.
 """
 
+import inspect
 import re
 from typing import Any
 
@@ -121,5 +122,17 @@ def test_every_route_names_its_rules(composed: Any, service: str) -> None:
         assert route.endpoint.__doc__, f"{route.path} says nothing"
         if method in UNSAFE and policy.official is None and policy.keyless is None:
             assert policy.idempotent, route.path
-        if method in UNSAFE and policy.scope is not None and policy.official is None:
+        if policy.idempotent and policy.scope is not None:
             assert policy.audit is not None, f"{route.path} leaves no audit record"
+
+
+@pytest.mark.parametrize("service", SERVING)
+def test_no_dependency_runs_in_the_thread_pool(composed: Any, service: str) -> None:
+    """A dependency that is not a coroutine costs a thread's round trip in every request."""
+    for route, _ in routes(composed.apps[service]):
+        waiting = list(route.dependant.dependencies)
+        while waiting:
+            dependency = waiting.pop()
+            waiting += dependency.dependencies
+            call = dependency.call
+            assert inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call), (route.path, call)
