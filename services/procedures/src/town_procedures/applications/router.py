@@ -77,6 +77,8 @@ async def submit_application(
     application = await submit.record(tx, submission, now=received_at, calendar=wired.calendar)
     response.headers["ETag"] = etag(application.version)
     response.headers["Location"] = f"/v1/applications/{application.id}"
+    if application.state == State.PENDING_VERIFICATION:
+        response.status_code = 202
     return ApplicationView.of(application)
 
 

@@ -1,0 +1,82 @@
+"""Signatures at the app's door: what is wrong is refused and leaves nothing; what cannot be known yet is kept."""
+
+import base64
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from town_procedures.applications import submit
+from town_sandbox.jpki import DEMO_HOLDERS, JpkiTestAuthority, VirtualCard
+
+CLAIM = "CH-01"
+
+
+async def claim(api: Any, card: Any, sign: str = "sign") -> Any:
+    """Submit a child-allowance claim signed by the card."""
+    answers = api.sample(CLAIM)
+    file = await api.attach(api.resident(), "bank_account_proof")
+    content = submit.signed_content(CLAIM, answers, [file["sha256"]])
+    cms = getattr(card, sign)(content, api.clock.now())
+    body = {
+        "procedure_code": CLAIM,
+        "answers": answers,
+        "attachments": [file],
+        "signature": base64.b64encode(cms).decode(),
+    }
+    return await api.client.post("/v1/applications", json=body, headers=api.resident())
+
+
+async def refused(api: Any, answer: Any, slug: str) -> None:
+    """The problem, no row, one record of the refusal."""
+    assert (answer.status_code, answer.json()["type"]) == (422, f"urn:town:problem:{slug}")
+    assert await api.rows("SELECT 1 FROM applications WHERE filed_by = :me", me=api.resident_id) == []
+    query = "SELECT result FROM audit_records WHERE principal = :me AND action = 'application.submit'"
+    assert [row[0] for row in await api.rows(query, me=api.resident_id)] == [f"refused:{slug}"]
+
+
+@pytest.mark.case("D-01")
+async def test_a_card_of_another_authority_with_the_same_name_is_refused(api: Any) -> None:
+    foreign = VirtualCard.issue(JpkiTestAuthority.create(), DEMO_HOLDERS["hanako"], now=api.clock.now())
+    await refused(api, await claim(api, foreign), "jpki-untrusted")
+
+
+@pytest.mark.case("D-02")
+async def test_a_card_that_ran_out_the_day_before_is_refused(api: Any, authority: Any) -> None:
+    card = authority.card(now=api.clock.now() - timedelta(days=100), lifetime=timedelta(days=99))
+    await refused(api, await claim(api, card), "jpki-expired")
+
+
+@pytest.mark.case("D-03")
+async def test_a_revoked_card_is_refused(api: Any, authority: Any) -> None:
+    card = authority.card(now=api.clock.now() - timedelta(days=10))
+    authority.ca.revoke(card.sign_certificate, api.clock.now() - timedelta(days=1))
+    authority.publish()
+    await refused(api, await claim(api, card), "jpki-revoked")
+
+
+@pytest.mark.case("D-05")
+async def test_a_signature_by_the_login_key_is_refused(api: Any, authority: Any) -> None:
+    await refused(api, await claim(api, authority.card(), "sign_with_auth"), "jpki-wrong-purpose")
+
+
+@pytest.mark.case("D-04")
+async def test_while_the_lists_are_out_an_application_is_kept_and_waits(api: Any, authority: Any, portal: Any) -> None:
+    card = authority.card()
+    portal.lists_run_out()
+    answer = await claim(api, card)
+    assert (answer.status_code, answer.json()["state"]) == (202, "pending_verification")
+    key = answer.json()["id"]
+    assert await portal.events(key) == ["application.pending_verification"]
+    authority.publish()
+    await portal.settle()
+    await portal.settle()
+    assert await portal.events(key) == ["application.pending_verification", "application.verified"]
+
+
+@pytest.mark.case("D-10")
+async def test_an_unknown_birth_date_and_substitute_characters_are_taken_with_a_flag(api: Any, authority: Any) -> None:
+    holder = DEMO_HOLDERS["hanako"].but(birth="000000000", name_substitutes="01000")
+    answer = await claim(api, VirtualCard.issue(authority.ca, holder, now=api.clock.now()))
+    assert answer.status_code == 201
+    assert "name_substituted" in answer.json()["flags"]
