@@ -6,8 +6,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from town_identity.jpki import Purpose
-from town_identity.jpki.profile import Source
+from town_identity.jpki import Purpose, Source
 
 PROFILES = Path(__file__).with_name("profiles")
 

@@ -9,8 +9,7 @@ from fastapi import Response
 from town_identity import login_challenges, persons
 from town_identity.adapters import Adapters, Wired, act_as_service
 from town_identity.jpki import VerifiedSigner
-from town_identity.login_challenges import RedeemedChallenge
-from town_identity.login_challenges.domain import to_be_signed
+from town_identity.login_challenges import RedeemedChallenge, to_be_signed
 from town_identity.resident_sessions import service
 from town_identity.resident_sessions.schemas import DeviceView, LoginRequest, SessionView
 from town_kit.auth import RESIDENT
