@@ -23,6 +23,8 @@ from town_kit.audit.verify import Head, verify
 from town_kit.clock import JST
 from town_kit.db import migrations
 from town_kit.db.engine import assert_durable
+from town_kit.messaging import dead_letters
+from town_kit.messaging.consumer import Processing, driver_of
 from town_kit.messaging.relay import replay
 from town_kit.service import Service
 from town_kit.worker import work
@@ -47,7 +49,9 @@ def service_cli(create: Callable[[], Service], *, application: Callable[[Service
         application: makes what answers requests from it.
     """
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    letters = typer.Typer(no_args_is_help=True, help="Events nobody could process.")
     trail = typer.Typer(no_args_is_help=True, help="The audit trail.")
+    app.add_typer(letters, name="dead-letters")
     app.add_typer(trail, name="audit")
 
     @app.command("serve")
@@ -58,7 +62,7 @@ def service_cli(create: Callable[[], Service], *, application: Callable[[Service
     ) -> None:
         """Answer requests until SIGTERM."""
         service = _made(create)
-        _begin(service)
+        telemetry.configure(service.name, endpoint=service.settings.otlp_endpoint)
         listening = _listen(host, port, unix)
         _out.print(f"{service.name} listens on {unix or _address(listening)}", highlight=False)
         asyncio.run(_serve(service, application(service), listening))
@@ -67,7 +71,7 @@ def service_cli(create: Callable[[], Service], *, application: Callable[[Service
     def work_command() -> None:
         """Run relay, consumers and jobs until SIGTERM."""
         service = _made(create)
-        _begin(service)
+        telemetry.configure(service.name, endpoint=service.settings.otlp_endpoint)
         with suppress(KeyboardInterrupt, asyncio.CancelledError):
             asyncio.run(_work(service))
 
@@ -90,7 +94,7 @@ def service_cli(create: Callable[[], Service], *, application: Callable[[Service
         """Send published events again; consumers drop what they have done."""
         service = _made(create)
         moment = since.replace(tzinfo=JST) if since and since.tzinfo is None else since
-        count = _run(service, lambda connection: replay(connection, since=moment, topics=topic or None))
+        count = _run(service, lambda: _replay(service, moment, topic or None))
         _out.print(f"{count} events go out again")
 
     @app.command("republish")
@@ -100,6 +104,29 @@ def service_cli(create: Callable[[], Service], *, application: Callable[[Service
         if service.republish is None:
             _fail(f"{service.name} publishes no state")
         _out.print(f"{asyncio.run(_republish(service))} snapshots published")
+
+    @letters.command("list")
+    def list_command(consumer: Annotated[str | None, typer.Option(help="Only of this consumer.")] = None) -> None:
+        """Show what waits for a decision, oldest first."""
+        service = _made(create)
+        for one in _run(service, lambda: dead_letters.list_open(service.database, consumer)):
+            place = f"{one.topic} {one.key or 'no key'} {one.sequence or ''}"
+            line = f"{one.id}  {one.consumer}  {place}  {one.failed_at.astimezone(JST):%F %T}  {one.bytes} bytes"
+            _out.print(f"{line}  {one.reason}", highlight=False, soft_wrap=True)
+
+    @letters.command("retry")
+    def retry_command(letter: int) -> None:
+        """Process this event again, and then those that wait behind it."""
+        service = _made(create)
+        _settle(service, letter, dead_letters.retry)
+        _out.print("done")
+
+    @letters.command("discard")
+    def discard_command(letter: int, reason: Annotated[str, typer.Option(prompt=True, help="Why; is kept.")]) -> None:
+        """Give this event up; those that wait behind it go on."""
+        service = _made(create)
+        _settle(service, letter, lambda processing, number: dead_letters.discard(processing, number, reason))
+        _out.print("given up")
 
     @trail.command("verify")
     def verify_command(
@@ -126,13 +153,17 @@ def service_cli(create: Callable[[], Service], *, application: Callable[[Service
 
 def _made(create: Callable[[], Service]) -> Service:
     try:
-        return create()
+        service = create()
     except ValidationError as error:
         for problem in error.errors(include_input=False, include_url=False):
             _err.print(f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}", highlight=False)
         raise typer.Exit(2) from None
     except (ValueError, RuntimeError, OSError) as error:
         _fail(str(error))
+    settings = service.settings
+    production = settings.environment == "production"
+    logging.configure(service.name, settings.log_level, zone=service.zone.value, production=production)
+    return service
 
 
 def _fail(message: str, code: int = 2) -> NoReturn:
@@ -146,14 +177,6 @@ def _shown(value: object) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_shown(inner)}" for key, inner in value.items()) + "}"
     return str(value)
-
-
-def _begin(service: Service) -> None:
-    settings = service.settings
-    logging.configure(
-        service.name, settings.log_level, zone=service.zone.value, production=settings.environment == "production"
-    )
-    telemetry.configure(service.name, endpoint=settings.otlp_endpoint)
 
 
 def _listen(host: str, port: int, unix: Path | None) -> socket.socket:
@@ -212,15 +235,33 @@ async def _check_durable(service: Service) -> None:
         await assert_durable(service.database)
 
 
-def _run(service: Service, what: Callable[[Any], Awaitable[T]]) -> T:
-    """Do something on a driver's connection in a transaction of the service's database."""
+def _run(service: Service, what: Callable[[], Awaitable[T]]) -> T:
+    """Do something while the service's database is open."""
 
     async def inside() -> T:
-        async with service.database.running() as database, database.begin() as session:
-            connection = await (await session.connection()).get_raw_connection()
-            return await what(connection.driver_connection)
+        async with service.database.running():
+            return await what()
 
     return asyncio.run(inside())
+
+
+def _settle(service: Service, letter: int, how: Callable[[Processing, int], Awaitable[None]]) -> None:
+    async def settle() -> None:
+        consumers = {one.name: one for one in service.consumers}
+        found = [one for one in await dead_letters.list_open(service.database) if one.id == letter]
+        if not found or found[0].consumer not in consumers:
+            raise dead_letters.NoSuchLetter(f"there is no open dead letter {letter}")
+        await how(Processing(service.database, consumers[found[0].consumer]), letter)
+
+    try:
+        _run(service, settle)
+    except (dead_letters.NoSuchLetter, dead_letters.StillDead) as error:
+        _fail(str(error), code=1)
+
+
+async def _replay(service: Service, since: datetime | None, topics: list[str] | None) -> int:
+    async with service.database.begin() as session:
+        return await replay(await driver_of(session), since=since, topics=topics)
 
 
 async def _republish(service: Service) -> int:

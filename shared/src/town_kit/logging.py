@@ -105,7 +105,7 @@ def configure(
         stream: where the lines go.
     """
     number = getattr(logging, level.upper())
-    target = stream or sys.stderr
+    target: Any = stream or _StandardError()
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -238,6 +238,18 @@ def _short(path: str) -> str:
 
 def _render(_: Any, __: str, event: Mapping[str, Any]) -> str:
     return json.dumps(event, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+class _StandardError:
+    """Whatever ``sys.stderr`` is when a line is written; it may be another one than at the start."""
+
+    def write(self, line: str) -> int:
+        """Write a line."""
+        return sys.stderr.write(line)
+
+    def flush(self) -> None:
+        """Send it off."""
+        sys.stderr.flush()
 
 
 class _ForeignFormatter(logging.Formatter):

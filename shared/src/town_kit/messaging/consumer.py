@@ -191,7 +191,7 @@ class Processing:
             self._tries[envelope.id] = self._tries.get(envelope.id, 0) + 1
             if self._tries[envelope.id] < TRIES:
                 return "", True
-            log.exception("event_is_poison", consumer=self.consumer.name, type=envelope.type, event=str(envelope.id))
+            log.exception("event_is_poison", consumer=self.consumer.name, type=envelope.type, event_id=str(envelope.id))
             return f"{TRIES} times {type(error).__name__}", False
         return "", False
 

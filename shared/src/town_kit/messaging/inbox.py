@@ -191,9 +191,9 @@ def jsoned(headers: Headers) -> str:
     return json.dumps([[name, _printable(value)] for name, value in headers])
 
 
-def unjson(raw: str) -> tuple[tuple[str, bytes], ...]:
-    """Headers as they came; exact for all that is text."""
-    return tuple((name, value.encode()) for name, value in json.loads(raw))
+def unjson(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, bytes], ...]:
+    """Headers as they came, from the list the driver reads out of ``jsonb``; exact for all that is text."""
+    return tuple((name, value.encode()) for name, value in pairs)
 
 
 def _printable(raw: bytes) -> str:

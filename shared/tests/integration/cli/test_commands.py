@@ -5,8 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -20,7 +21,11 @@ from town_kit.cli import service_cli
 from town_kit.clock import SystemClock
 from town_kit.db import Database
 from town_kit.db.provision import DatabaseUrls
+from town_kit.housekeeping import forget_answers_job
 from town_kit.ids import new_id
+from town_kit.messaging.consumer import Consumer, Processing
+from town_kit.messaging.event import Envelope, Reader, Received, encode_headers
+from town_kit.messaging.transport import Incoming
 from town_kit.service import Service
 from town_kit.settings import ServiceSettings, Zone
 
@@ -55,6 +60,7 @@ def commands(own_urls: DatabaseUrls, kit_migrations: Path) -> Any:
             zone=Zone.LGWAN,
             settings=made,
             database=Database(own_urls.app_url),
+            consumers=(CONSUMER,),
             verifier=TokenVerifier(issuer="i", source=key_source("/nowhere")),
             migrations=kit_migrations,
         )
@@ -131,6 +137,82 @@ def test_published_events_go_out_again(commands: Any, own_urls: DatabaseUrls) ->
 
 def test_a_service_without_state_has_nothing_to_republish(commands: Any) -> None:
     assert commands("republish").exit_code == 2
+
+
+class NoteTaken(Reader):
+    TYPE: ClassVar[str] = "town.kit.note.taken.v1"
+    TOPIC: ClassVar[str] = "kit.notes"
+
+    word: str
+
+
+broken = True
+handled: list[str] = []
+
+
+async def handle(session: Any, event: Received[NoteTaken]) -> None:
+    if broken:
+        raise RuntimeError
+    handled.append(event.data.word)
+
+
+CONSUMER = Consumer("kit.notes", "kit", {NoteTaken: handle})
+
+
+def bury_two(urls: DatabaseUrls) -> None:
+    """Two events of two aggregates that cannot be processed."""
+
+    async def process() -> None:
+        messages = []
+        for word in ("first", "second"):
+            key = new_id()
+            envelope = Envelope(new_id(), NoteTaken.TYPE, key, 1, SystemClock().now())
+            headers = encode_headers(envelope, "urn:test")
+            messages.append(
+                Incoming(NoteTaken.TOPIC, 0, 0, str(key).encode(), headers, b'{"word": "%s"}' % word.encode())
+            )
+        async with Database(urls.app_url).running() as database:
+            await Processing(database, CONSUMER).process(messages)
+
+    asyncio.run(process())
+
+
+@pytest.mark.case("D-33")
+def test_dead_letters_are_listed_tried_again_and_given_up(
+    commands: Any, own_urls: DatabaseUrls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handled.clear()
+    bury_two(own_urls)
+    listed = commands("dead-letters", "list").output.splitlines()
+    first, second = (line.split()[0] for line in listed)
+    assert "kit.notes" in listed[0]
+    assert commands("dead-letters", "retry", first).exit_code == 1
+    monkeypatch.setattr(sys.modules[__name__], "broken", False)
+    assert commands("dead-letters", "retry", first).exit_code == 0
+    assert handled == ["first"]
+    assert commands("dead-letters", "discard", second, "--reason", "test").exit_code == 0
+    assert commands("dead-letters", "list").output == ""
+    assert commands("dead-letters", "discard", second, "--reason", "again").exit_code == 1
+    assert handled == ["first"]
+
+
+def test_stored_answers_are_forgotten_when_their_time_is_over(own_urls: DatabaseUrls) -> None:
+    insert = text(
+        "INSERT INTO idempotency_keys (scope_hash, fingerprint, status, headers, body, expires_at)"
+        " VALUES (:key, '', 200, '{}', '', :at)"
+    )
+
+    async def run() -> list[bytes]:
+        clock = SystemClock()
+        async with Database(own_urls.app_url).running() as database:
+            async with database.begin() as session:
+                for key, days in ((b"old", -1), (b"young", 1)):
+                    await session.execute(insert, {"key": key, "at": clock.now() + timedelta(days=days)})
+            assert await forget_answers_job(database, clock).run() == 1
+            async with database.begin() as session:
+                return [bytes(row[0]) for row in await session.execute(text("SELECT scope_hash FROM idempotency_keys"))]
+
+    assert asyncio.run(run()) == [b"young"]
 
 
 @pytest.mark.parametrize("socket_file", [False, True])
