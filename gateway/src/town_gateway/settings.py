@@ -57,4 +57,4 @@ class ConnectorSettings(ServiceSettings):
     portal_login_id: str = Field(description="the id the portal issued to the town")
     portal_password: SecretStr = Field(description="the password the portal issued to the town")
     poll_every: timedelta = Field(timedelta(minutes=5), description="pause between polls when nothing is announced")
-    package_limit: int = Field(200 * 1024 * 1024, ge=1024, description="bytes of the longest package that is carried")
+    package_limit: int = Field(30 * 1024 * 1024, ge=1024, description="bytes of the longest package that is carried")
