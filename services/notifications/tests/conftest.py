@@ -135,7 +135,7 @@ class Api:
     async def hear(self, fact: str, *, event_id: UUID | None = None, **changes: Any) -> UUID:
         """What the consumer does with one event about an application; answers the event's id."""
         reader = READERS[f"application.{fact}"]
-        data = {
+        data: dict[str, Any] = {
             "application_id": new_id(),
             "reference": reference("A"),
             "procedure_code": "LC-01",

@@ -6,7 +6,7 @@ from fastapi import Response
 
 from town_kit.auth import STAFF
 from town_kit.problems import NotFound, PreconditionFailed, StateConflict
-from town_kit.routing import Actor, Audit, ExpectedVersion, TownRouter, Tx, etag
+from town_kit.routing import Actor, Audit, Begin, ExpectedVersion, TownRouter, Tx, etag
 from town_notifications.adapters import Wired
 from town_notifications.deliveries import counts_of_emergency
 from town_notifications.emergency_messages import repository, service
@@ -31,12 +31,14 @@ router = TownRouter(prefix="/v1/emergency-messages", tags=["緊急情報"])
     "/preview",
     scope="emergency-messages:send",
     roles=(STAFF,),
+    audit=Audit("emergency-message.preview", basis=BASIS),
     keyless="a preview changes nothing",
 )
-async def preview_emergency_message(body: EmergencyContent, wired: Wired) -> PreviewView:
+async def preview_emergency_message(body: EmergencyContent, begin: Begin, wired: Wired) -> PreviewView:
     """配信の前に、届く文と届く先の数を確かめる。何も送りません。"""
     async with wired.database.begin() as session:  # the counts look past row security; no row leaves
         devices, addresses, persons = await counts(session)
+    await begin()  # for the audit record
     texts = body.plain()
     return PreviewView(
         content_digest=service.digest_of(body),

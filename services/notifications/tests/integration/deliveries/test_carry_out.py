@@ -10,7 +10,7 @@ from town_kit.ids import new_id
 from town_notifications.adapters import Lane
 from town_notifications.channels import Channel
 from town_notifications.deliveries import repository
-from town_notifications.deliveries.domain import LEASE
+from town_notifications.deliveries.domain import LEASE, State
 
 
 async def delivery(api: Any, event: Any, channel: str = "push") -> Any:
@@ -103,7 +103,7 @@ async def test_a_late_answer_of_a_lost_lease_changes_nothing(api: Any) -> None:
         (held,) = await repository.claim(session, lane=Lane.ORDINARY, channel=Channel.PUSH, limit=10, now=now)
     api.clock.advance(LEASE + timedelta(seconds=1))
     await api.send_all()
-    late = repository.Mark(held.id, held.tries, repository.State.FAILED, "late", None, None)
+    late = repository.Mark(held.id, held.tries, State.FAILED, "late", None, None)
     async with api.service.database.begin() as session:
         await repository.mark(session, [late], now=api.clock.now())
     assert (await delivery(api, event)).state == "sent"
