@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,7 +24,7 @@ from town_kit.messaging.event import BODY_LIMIT, Event
 
 PENDING = "outbox_pending"
 _WROTE = "outbox_wrote"
-_MARKS = "outbox_marks"
+_savepoints: WeakKeyDictionary[SessionTransaction, int] = WeakKeyDictionary()
 
 INSERT = """INSERT INTO outbox (event_id, topic, key, sequence, type, occurred_at, traceparent, data, snapshot)
 SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], $5::text[], $6::timestamptz[], $7::text[],
@@ -140,14 +141,13 @@ def _write_before_commit(session: Session) -> None:
 @sqlalchemy_event.listens_for(TownSession, "after_transaction_create")
 def _remember_savepoint(session: Session, transaction: SessionTransaction) -> None:
     if transaction.nested:
-        marks = session.info.setdefault(_MARKS, {})
-        marks[id(transaction)] = len(session.info.get(PENDING, ()))
+        _savepoints[transaction] = len(session.info.get(PENDING, ()))
 
 
 @sqlalchemy_event.listens_for(TownSession, "after_soft_rollback")
 def _forget_rolled_back(session: Session, transaction: SessionTransaction) -> None:
     """What was added since a savepoint (or since the beginning) goes with it."""
-    kept = session.info.get(_MARKS, {}).pop(id(transaction), 0) if transaction.nested else 0
+    kept = _savepoints.get(transaction, 0)
     if PENDING in session.info:
         del session.info[PENDING][kept:]
 
@@ -155,6 +155,5 @@ def _forget_rolled_back(session: Session, transaction: SessionTransaction) -> No
 @sqlalchemy_event.listens_for(TownSession, "after_transaction_end")
 def _wake_relay(session: Session, transaction: SessionTransaction) -> None:
     """After the commit, never in it: NOTIFY inside would hold a lock of the whole server through the flush."""
-    session.info.get(_MARKS, {}).pop(id(transaction), None)
     if transaction.parent is None and session.info.pop(_WROTE, False):
         notify.wake(session.get_bind())
