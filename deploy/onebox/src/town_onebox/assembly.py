@@ -19,6 +19,7 @@ from town_onebox.secrets import Keys, Passwords, Secrets
 SANDBOX_SECONDS = 60.0
 IN_PROCESS = ("identity", "procedures", "notifications")
 OUTER = frozenset({"notifications"})  # INTERNET: inner zones hear its events, nobody calls it from inside
+BUSINESSES = ("023", "027")  # 業務ID: 介護保険, 児童手当
 LOG_DATABASES = {Zone.INTERNET: "events_internet", Zone.LGWAN: "events_lgwan", Zone.MY_NUMBER: "events_my_number"}
 
 
@@ -171,6 +172,11 @@ def _procedures(town: Town) -> dict[str, Any]:
     return {"vault_public_key": town.place.vault_public_key}
 
 
+def _standardization(town: Town) -> dict[str, Any]:
+    folders = {business: town.place.drop / business for business in BUSINESSES}
+    return {"vault_private_key": town.place.vault_private_key, "drop_folders": folders}
+
+
 def _gateway(town: Town) -> dict[str, Any]:
     return {"showcase": town.place.showcase if town.sandbox else None}
 
@@ -178,6 +184,7 @@ def _gateway(town: Town) -> dict[str, Any]:
 _OWN: Mapping[str, Callable[[Town], dict[str, Any]]] = {
     "identity": _identity,
     "procedures": _procedures,
+    "standardization": _standardization,
     "gateway": _gateway,
 }
 

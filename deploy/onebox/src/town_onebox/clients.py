@@ -10,10 +10,11 @@ from town_kit.auth.jose import SigningKey, jwks
 from town_onebox.place import Place
 from town_onebox.secrets import CLIENTS, client_key
 
-# What each core system of the sandbox asks for (庁内データ連携: 提供側業務ID:APIコール名:操作種類).
+# What each core system of the sandbox asks for (庁内データ連携: 提供側業務ID:APIコール名:操作種類). Staff decide
+# 023, so that its system takes records over and sends none back.
 CORE_SYSTEM_SCOPES = {
     "023": "023:care_need_certifications:Read",
-    "027": "027:child_allowance_applications:Read",
+    "027": "027:child_allowance_applications:Read 027:child_allowance_applications:Create",
 }
 
 
@@ -49,7 +50,7 @@ def _core_systems(place: Place) -> list[dict[str, Any]]:
             "role": "vendor",
             "method": "client_secret_jwt",
             "secret": client["client_secret"],
-            "scopes": [CORE_SYSTEM_SCOPES[business_id]],
+            "scopes": CORE_SYSTEM_SCOPES[business_id].split(),
         }
         for business_id, client in issued.items()
     ]

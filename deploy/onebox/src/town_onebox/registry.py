@@ -13,6 +13,8 @@ import town_notifications.main
 import town_notifications.settings
 import town_procedures.main
 import town_procedures.settings
+import town_standardization.main
+import town_standardization.settings
 from town_kit.service import Service
 from town_kit.settings import ServiceSettings, Zone
 
@@ -58,6 +60,15 @@ ENTRIES: tuple[Entry, ...] = (
         town_procedures.main.create_service,
         town_procedures.main.MIGRATIONS,
         "town_procedures.cli:app",
+    ),
+    Entry(
+        "standardization",
+        Zone.MY_NUMBER,
+        town_standardization.settings.StandardizationSettings,
+        town_standardization.main.create_service,
+        town_standardization.main.MIGRATIONS,
+        "town_standardization.cli:app",
+        vault=True,
     ),
     Entry(
         "notifications",

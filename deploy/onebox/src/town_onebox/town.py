@@ -18,7 +18,7 @@ from town_kit.db import server
 from town_kit.db.server_files import Account, account_for_server, data_directory
 from town_kit.settings import Zone
 from town_onebox import clients, databases, processes, sandbox, secrets, vault_user
-from town_onebox.assembly import Town
+from town_onebox.assembly import BUSINESSES, Town
 from town_onebox.place import Place
 from town_onebox.registry import ENTRIES
 from town_onebox.sockets import Ports, listen_at
@@ -112,6 +112,9 @@ def set_up(place: Place, choices: Choices, vault: Account, admin_dsn: str, conso
     console.print("  secrets and keys", style="dim")
     made = secrets.prepare(place)
     made_for_vault = secrets.prepare_vault(place, vault)
+    for business in BUSINESSES:
+        (place.drop / business).mkdir(exist_ok=True, mode=0o755)
+        vault.give(place.drop / business)
     if choices.sandbox:
         console.print("  test cards of the sandbox", style="dim")
         sandbox.prepare(place)

@@ -5,7 +5,7 @@ import base64
 import json
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
@@ -39,7 +39,6 @@ class Traveller:
     receipt_no: str = ""
     application_id: str = ""
     reference: str = ""
-    notes: dict[str, Any] = field(default_factory=dict)
 
     async def received(self, counterpart: str, kind: str) -> list[dict[str, Any]]:
         """What reached a counterpart of the sandbox, by kind of entry."""
@@ -156,22 +155,11 @@ async def pull(now: Traveller) -> str:
 
     async def check() -> str | None:
         for entry in await now.received("core_system", "acknowledged"):
-            record = await _record(now, entry)
-            if record is not None:
-                now.notes["record"] = entry["key"]
-                return f"標準レコード {entry['key']} 履歴 {entry['history_number']}"
+            if (entry["business_id"], entry["key"]) == (BUSINESS, now.reference):
+                return f"標準レコード {entry['key']}（履歴番号 {entry['history_number']}）"
         return None
 
     return await until(check, 30)
-
-
-async def _record(now: Traveller, acknowledged: dict[str, Any]) -> dict[str, Any] | None:
-    """The record of this application, if the entry belongs to it."""
-    for entry in await now.received("core_system", "record"):
-        same = entry["key"] == acknowledged["key"] and entry["history_number"] == acknowledged["history_number"]
-        if same and entry["business_id"] == BUSINESS and now.application_id in json.dumps(entry["record"]):
-            return entry
-    return None
 
 
 async def decide(now: Traveller) -> str:
@@ -179,7 +167,7 @@ async def decide(now: Traveller) -> str:
 
     async def check() -> str | None:
         for entry in await now.received("core_system", "result_posted"):
-            if entry["key"] == now.notes["record"]:
+            if (entry["business_id"], entry["key"]) == (BUSINESS, now.reference):
                 return "基幹業務システムが決定を返送"
         return None
 
