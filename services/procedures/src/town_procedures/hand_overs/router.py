@@ -1,25 +1,29 @@
 """The hand-over document over HTTP; only standardization's own client may fetch it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from town_kit.auth import SERVICE
+from town_kit.clock import japan_date
 from town_kit.problems import NotFound
 from town_kit.routing import Actor, Audit, TownRouter, Tx
 from town_kit.schemas import Output
 from town_kit.writing import touch
 from town_procedures.adapters import Wired
-from town_procedures.applications import documents_of, find_one, persons
+from town_procedures.applications import TEXT_ROLE, documents_of, find_one, persons
+from town_procedures.catalogue import PartyRule
 
 router = TownRouter(prefix="/v1/applications", tags=["引渡し"])
 
 
 class HandOverParty(Output):
-    """当事者。"""
+    """当事者。pointer は、その人について書かれた回答の場所です。"""
 
     role: str
     person_id: UUID | None
+    pointer: str | None
 
 
 class HandOverDocument(Output):
@@ -40,6 +44,7 @@ class HandOver(Output):
     procedure_version: str
     business_id: str
     adapter: str
+    decided_by: str
     mapping: dict[str, Any]
     received_at: datetime
     parties: list[HandOverParty]
@@ -61,6 +66,7 @@ async def read_hand_over(application_id: UUID, tx: Tx, actor: Actor, wired: Wire
     if procedure is None:
         raise NotFound("手続の様式が見つかりません。")
     touch(tx, subjects=persons(application), fields=("answers", "my_numbers"))
+    on = japan_date(application.received_at)
     return HandOver(
         application_id=application.id,
         reference=application.reference,
@@ -69,13 +75,29 @@ async def read_hand_over(application_id: UUID, tx: Tx, actor: Actor, wired: Wire
         procedure_version=application.procedure_version,
         business_id=application.business_id,
         adapter=procedure.adapter,
+        decided_by=application.decided_by,
         mapping=dict(procedure.mapping),
         received_at=application.received_at,
-        parties=[HandOverParty(role=p["role"], person_id=p["person_id"]) for p in application.party_refs],
+        parties=_parties(application.party_refs, procedure.parties(application.answers, on)),
         answers=application.answers,
-        my_numbers=application.my_numbers,
+        my_numbers=[n for n in application.my_numbers if n["role"] != TEXT_ROLE],  # a text is no number to keep
         documents=[
             HandOverDocument(kind=d.kind, media_type=d.media_type, size=d.size)
             for d in await documents_of(tx, application.id)
         ],
     )
+
+
+def _parties(refs: list[Any], rules: Sequence[PartyRule]) -> list[HandOverParty]:
+    """The parties with the places the folder's rules give their roles, in order; beyond them a place is unknown."""
+    places: dict[str, list[str]] = {}
+    for rule in rules:
+        places.setdefault(rule.role, []).append(rule.pointer)
+    return [
+        HandOverParty(
+            role=ref["role"],
+            person_id=ref["person_id"],
+            pointer=places[ref["role"]].pop(0) if places.get(ref["role"]) else None,
+        )
+        for ref in refs
+    ]
