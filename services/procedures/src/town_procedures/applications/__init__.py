@@ -11,6 +11,7 @@ from town_procedures.applications.revise import revise
 from town_procedures.applications.service import advance, persons
 from town_procedures.applications.submit import (
     MY_NUMBER_IN_TEXT,
+    TEXT_ROLE,
     DocumentRef,
     Party,
     SealedNumber,
@@ -37,6 +38,7 @@ def open_states() -> list[str]:
 
 __all__ = [
     "MY_NUMBER_IN_TEXT",
+    "TEXT_ROLE",
     "Application",
     "Channel",
     "DocumentRef",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from town_kit.auth import Role
 from town_kit.ids import new_id
 from town_sandbox.jpki import DEMO_HOLDERS, JpkiTestAuthority, VirtualCard
 from town_sandbox.mynaportal.package import Attachment, unzip_members
@@ -276,6 +277,9 @@ async def test_a_my_number_in_free_text_is_encrypted_and_flagged_for_a_clerk(por
     (sealed,) = [n for n in row.my_numbers if n["pointer"] == "/remarks"]
     assert sealed["role"] == "free_text"
     assert portal.api.vault.decrypt(sealed["jwe"]).decode() == text
+    headers = portal.api.issuer.headers(Role.SERVICE, "applications:hand-over")
+    document = (await portal.api.client.get(f"/v1/applications/{row.id}/hand-over", headers=headers)).json()
+    assert {n["pointer"] for n in document["my_numbers"]} == {n["pointer"] for n in row.my_numbers} - {"/remarks"}
 
 
 @pytest.mark.case("D-38")
