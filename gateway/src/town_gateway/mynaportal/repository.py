@@ -75,6 +75,15 @@ _CLAIM_STATUSES = text(
 )
 _SETTLED = text("UPDATE portal_statuses SET settled_at = :now, settlement = :settlement WHERE id = :id")
 
+_WAITING = text(
+    """SELECT 'application' AS kind, receipt_no, attempts, listed_at AS since, next_attempt_at, NULL AS settlement
+       FROM portal_applications WHERE confirmed_at IS NULL
+       UNION ALL
+       SELECT 'status ' || sequence, receipt_no, attempts, occurred_at, next_attempt_at, settlement
+       FROM portal_statuses WHERE settled_at IS NULL OR settlement <> 'sent'
+       ORDER BY since LIMIT 1000"""
+)
+
 
 async def claim_poll(session: AsyncSession, name: str, now: datetime) -> Row[Any] | None:
     """The cursor to poll from when a poll is due, else None."""
@@ -173,3 +182,8 @@ async def claim_statuses(session: AsyncSession, now: datetime, limit: int) -> Se
 async def settled(session: AsyncSession, row_id: UUID, settlement: str, now: datetime) -> None:
     """The portal took the status (``sent``) or will never take it (``refused:<status>``)."""
     await session.execute(_SETTLED, {"id": row_id, "settlement": settlement, "now": now})
+
+
+async def waiting(session: AsyncSession) -> Sequence[Row[Any]]:
+    """What has not reached its other side: applications not confirmed, statuses not sent or refused by the portal."""
+    return (await session.execute(_WAITING)).all()

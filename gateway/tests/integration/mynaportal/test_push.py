@@ -6,6 +6,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from sqlalchemy import text
 
+from town_gateway.mynaportal import repository
 from town_gateway.mynaportal.statuses import READERS, status_consumer
 from town_kit.ids import new_id
 from town_kit.messaging.event import Received
@@ -120,3 +121,19 @@ async def test_the_id_of_a_status_follows_from_receipt_number_and_sequence(conne
         status_id = (await session.execute(text("SELECT id FROM portal_statuses"))).scalar_one()
 
     assert status_id == uuid5(uuid5(NAMESPACE_URL, "urn:town:connector:status"), f"{receipt_no}:1")
+
+
+async def test_what_did_not_reach_its_other_side_can_be_listed(connected: Any) -> None:
+    receipt_no = await connected.files(PACKAGE)
+    await connected.poller.poll()
+    await hear(connected, "accepted", "unknown-number", 1)
+    await connected.pusher.push()
+
+    async with connected.database.begin() as session:
+        rows = await repository.waiting(session)
+
+    found = {(row.kind, row.receipt_no, row.settlement) for row in rows}
+    assert found == {("application", receipt_no, None), ("status 1", "unknown-number", "refused:404")}
+    await connected.poller.carry()
+    async with connected.database.begin() as session:
+        assert [row.kind for row in await repository.waiting(session)] == ["status 1"]
