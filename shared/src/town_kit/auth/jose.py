@@ -4,11 +4,9 @@ A library checks a signature; it does not ask whether a header names one member 
 it is to be checked with, or whether it ever ends. Those questions are asked here, before and after the library.
 """
 
-import base64
 import binascii
 import json
 import os
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,26 +17,46 @@ from joserfc import jwe, jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
-HEADER_LIMIT = 2048
-TOKEN_LIMIT = 16 * 1024
+from town_kit.auth.token_rules import (
+    FORBIDDEN_HEADERS,
+    HEADER_LIMIT,
+    KEY_ID,
+    TokenRefused,
+    check_claims,
+    check_header,
+    json_object,
+    key_id,
+    parts,
+)
+
+__all__ = [
+    "DecryptionKey",
+    "PrivateKey",
+    "PublicKey",
+    "SigningKey",
+    "TokenRefused",
+    "decrypt",
+    "encrypt",
+    "encryption_key",
+    "generate_signing_key",
+    "jwks",
+    "parse_jwk",
+    "parse_jwks",
+    "sign",
+    "sign_with_secret",
+    "unverified_claims",
+    "verify",
+    "verify_with_secret",
+]
+
 RSA_BITS_AT_LEAST = 2048
 SECRET_BYTES_AT_LEAST = 32
 REQUIRED_CLAIMS = ("iss", "aud", "exp", "iat", "jti")
 SIGNATURE_ALGORITHMS = frozenset({"ES256", "PS256", "RS256"})
 
-_KID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-_FORBIDDEN_HEADERS = frozenset({"jku", "x5u", "x5c", "jwk", "crit"})
 _KEY_MANAGEMENT = "ECDH-ES+A256KW"
 _CONTENT_ENCRYPTION = "A256GCM"
 _JWS_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "k", "oth"})
-
-
-class TokenRefused(Exception):
-    """A token is not accepted; ``reason_code`` is stable, for logs and tests, and never told to the caller."""
-
-    def __init__(self, reason_code: str) -> None:
-        super().__init__(reason_code)
-        self.reason_code = reason_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,15 +199,15 @@ def verify(
     Raises:
         TokenRefused: with the reason's code.
     """
-    header, claims = _parts(token)
-    _check_header(header, typ, SIGNATURE_ALGORITHMS.intersection(algorithms))
-    key = keys.get(_kid(header))
+    header, claims = parts(token)
+    check_header(header, typ, SIGNATURE_ALGORITHMS.intersection(algorithms))
+    key = keys.get(key_id(header))
     if key is None:
         raise TokenRefused("unknown-key")
     if key.algorithm != header["alg"]:
         raise TokenRefused("algorithm")
     _check_signature(token, key._key, header["alg"])
-    _check_claims(claims, issuer, audience, now, leeway, required)
+    check_claims(claims, issuer, audience, now, leeway, required)
     return claims
 
 
@@ -214,10 +232,10 @@ def verify_with_secret(
     """
     if len(secret) < SECRET_BYTES_AT_LEAST:
         raise ValueError("a shared secret needs at least 32 bytes")
-    header, claims = _parts(token)
-    _check_header(header, typ, frozenset({"HS256"}))
+    header, claims = parts(token)
+    check_header(header, typ, frozenset({"HS256"}))
     _check_signature(token, OctKey.import_key(secret), "HS256")
-    _check_claims(claims, issuer, audience, now, leeway, required)
+    check_claims(claims, issuer, audience, now, leeway, required)
     return claims
 
 
@@ -240,7 +258,7 @@ def unverified_claims(token: str) -> dict[str, Any]:
     Raises:
         TokenRefused: the token is not even well formed.
     """
-    return _parts(token)[1]
+    return parts(token)[1]
 
 
 def jwks(keys: Iterable[PublicKey]) -> dict[str, Any]:
@@ -326,12 +344,12 @@ def decrypt(token: str, keys: Mapping[str, DecryptionKey]) -> bytes:
     """
     if not token.isascii() or token.count(".") != 4:
         raise TokenRefused("malformed")
-    header = _json_object(token.split(".", 1)[0], HEADER_LIMIT, "header")
+    header = json_object(token.split(".", 1)[0], HEADER_LIMIT, "header")
     if header.get("alg") != _KEY_MANAGEMENT or header.get("enc") != _CONTENT_ENCRYPTION:
         raise TokenRefused("algorithm")
-    if (_FORBIDDEN_HEADERS | {"zip"}) & header.keys():
+    if (FORBIDDEN_HEADERS | {"zip"}) & header.keys():
         raise TokenRefused("forbidden-header")
-    key = keys.get(_kid(header))
+    key = keys.get(key_id(header))
     if key is None:
         raise TokenRefused("unknown-key")
     try:
@@ -343,57 +361,8 @@ def decrypt(token: str, keys: Mapping[str, DecryptionKey]) -> bytes:
     return opened.plaintext
 
 
-def _parts(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    if not token.isascii() or len(token) > TOKEN_LIMIT or token.count(".") != 2:
-        raise TokenRefused("malformed")
-    header, payload, _ = token.split(".")
-    return _json_object(header, HEADER_LIMIT, "header"), _json_object(payload, TOKEN_LIMIT, "claims")
-
-
-def _json_object(encoded: str, limit: int, what: str) -> dict[str, Any]:
-    try:
-        raw = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
-        if len(raw) > limit:
-            raise TokenRefused(f"{what}-too-long")
-        document = json.loads(raw, object_pairs_hook=_members, parse_constant=_no_constant)
-    except (binascii.Error, ValueError, RecursionError):
-        raise TokenRefused(f"malformed-{what}") from None
-    if not isinstance(document, dict):
-        raise TokenRefused(f"malformed-{what}")
-    return document
-
-
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise TokenRefused("duplicate-member")
-    return members
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _check_header(header: Mapping[str, Any], typ: str | Collection[str], algorithms: Collection[str]) -> None:
-    if _FORBIDDEN_HEADERS & header.keys():
-        raise TokenRefused("forbidden-header")
-    allowed = {typ} if isinstance(typ, str) else set(typ)
-    found = header.get("typ", "")
-    if not isinstance(found, str) or found.lower().removeprefix("application/") not in {t.lower() for t in allowed}:
-        raise TokenRefused("type")
-    if not isinstance(header.get("alg"), str) or header["alg"] not in algorithms:
-        raise TokenRefused("algorithm")
-
-
-def _kid(header: Mapping[str, Any]) -> str:
-    kid = header.get("kid")
-    if not isinstance(kid, str) or not _KID.match(kid):
-        raise TokenRefused("key-id")
-    return kid
-
-
 def _valid_kid(kid: Any) -> str:
-    if not isinstance(kid, str) or not _KID.match(kid):
+    if not isinstance(kid, str) or not KEY_ID.match(kid):
         raise ValueError("a kid has 1 to 64 of A-Z a-z 0-9 _ -")
     return kid
 
@@ -403,36 +372,3 @@ def _check_signature(token: str, key: ECKey | RSAKey | OctKey, algorithm: str) -
         jws.deserialize_compact(token, key, algorithms=[algorithm])
     except (JoseError, ValueError, TypeError):
         raise TokenRefused("signature") from None
-
-
-def _check_claims(
-    claims: Mapping[str, Any],
-    issuer: str | None,
-    audience: str | None,
-    now: datetime,
-    leeway: int,
-    required: Iterable[str],
-) -> None:
-    if any(claims.get(name) in (None, "", []) for name in required):
-        raise TokenRefused("missing-claim")
-    if issuer is not None and claims.get("iss") != issuer:
-        raise TokenRefused("issuer")
-    audiences = claims.get("aud")
-    audiences = [audiences] if isinstance(audiences, str) else audiences
-    if audience is not None and (not isinstance(audiences, list) or audience not in audiences):
-        raise TokenRefused("audience")
-    moment = now.timestamp()
-    expires, issued, begins = (_number(claims, name) for name in ("exp", "iat", "nbf"))
-    if expires is not None and moment >= expires + leeway:
-        raise TokenRefused("expired")
-    if (issued is not None and issued > moment + leeway) or (begins is not None and begins > moment + leeway):
-        raise TokenRefused("not-yet-valid")
-
-
-def _number(claims: Mapping[str, Any], name: str) -> float | None:
-    value = claims.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TokenRefused("malformed-claims")
-    return float(value)

@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import httpx
@@ -112,7 +112,7 @@ class TokenVerifier:
         except (TokenRefused, InvalidToken):
             return None
 
-    async def _claims(self, token: str) -> dict[str, object]:
+    async def _claims(self, token: str) -> dict[str, Any]:
         keys = await self._current_keys(stale_after=REFRESH_SECONDS)
         try:
             return self._check(token, keys)
@@ -125,7 +125,7 @@ class TokenVerifier:
         except TokenRefused:
             raise InvalidToken("もう一度ログインしてください。") from None
 
-    def _check(self, token: str, keys: Mapping[str, PublicKey]) -> dict[str, object]:
+    def _check(self, token: str, keys: Mapping[str, PublicKey]) -> dict[str, Any]:
         return verify(token, keys, typ="at+jwt", issuer=self.issuer, audience=self.audience, now=self.clock.now())
 
     async def _current_keys(self, *, stale_after: float) -> Mapping[str, PublicKey]:
