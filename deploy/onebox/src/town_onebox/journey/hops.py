@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import resources
 from typing import Any
 
@@ -20,6 +21,7 @@ FOLDER = "child_allowance_claim"
 BUSINESS = "027"
 DEVICE = "demo-device-hanako"
 EMAIL = "hanako@example.jp"
+GRANTED = "application.approved"
 POLL_SECONDS = 0.05
 PDF = (
     b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n"
@@ -36,9 +38,12 @@ class Traveller:
     outside: dict[str, str]
     resident: SignedIn
     clerk: SignedIn
+    began_at: datetime
     receipt_no: str = ""
     application_id: str = ""
     reference: str = ""
+    message_id: str = ""
+    title: str = ""
 
     async def received(self, counterpart: str, kind: str) -> list[dict[str, Any]]:
         """What reached a counterpart of the sandbox, by kind of entry."""
@@ -196,39 +201,43 @@ async def status(now: Traveller) -> str:
 
 
 async def inbox(now: Traveller) -> str:
-    """Her app shows the message."""
+    """Her app shows that the claim was granted."""
 
     async def check() -> str | None:
-        entries = told(await now.client.get("/apps/kosodate/v1/inbox", headers=now.resident.headers))
-        mine = [e for e in entries if e.get("application_id") == now.application_id and e.get("kind") == "message"]
-        return mine[0]["title"] if mine else None
+        page = told(await now.client.get("/notifications/v1/messages", headers=now.resident.headers))
+        for message in page["items"]:
+            if message["application_id"] == now.application_id and message["kind"] == GRANTED:
+                entries = told(await now.client.get("/apps/kosodate/v1/inbox", headers=now.resident.headers))
+                now.message_id, now.title = message["id"], message["title"]
+                return next((entry["title"] for entry in entries if entry["title"] == now.title), None)
+        return None
 
     return await until(check, 30)
 
 
 async def push(now: Traveller) -> str:
-    """Her phone gets the push."""
+    """Her phone is told of that message."""
 
     async def check() -> str | None:
-        found = [e for e in await now.received("fcm", "message") if e["device"] == DEVICE and _about(now, e)]
-        return f"FCM に {len(found)} 件" if found else None
+        for entry in await now.received("fcm", "message"):
+            if entry["device"] == DEVICE and entry["message"]["data"]["message_id"] == now.message_id:
+                return str(entry["message"]["notification"]["title"])
+        return None
 
     return await until(check, 30)
 
 
 async def mail(now: Traveller) -> str:
-    """Her mail box gets the mail."""
+    """Her mail box gets it too."""
 
     async def check() -> str | None:
-        found = [e for e in await now.received("smtp_control", "message") if EMAIL in json.dumps(e) and _about(now, e)]
-        return f"SMTP に {len(found)} 件" if found else None
+        for entry in await now.received("smtp_control", "message"):
+            fresh = datetime.fromisoformat(entry["at"]) >= now.began_at
+            if fresh and EMAIL in entry["recipients"] and entry["subject"] == now.title:
+                return f"件名「{entry['subject']}」"
+        return None
 
     return await until(check, 30)
-
-
-def _about(now: Traveller, entry: dict[str, Any]) -> bool:
-    text = json.dumps(entry, ensure_ascii=False)
-    return now.reference in text or now.application_id in text
 
 
 HOPS: tuple[Hop, ...] = (

@@ -80,7 +80,7 @@ async def _prepare(town: Town, client: httpx.AsyncClient) -> Traveller:
     clerk = await people.staff(client, "clerk")
     outside = town.sandbox_addresses()
     await people.can_be_reached(client, resident, device=DEVICE, address=EMAIL, mailbox=outside["smtp_control"])
-    return Traveller(town, client, outside, resident, clerk)
+    return Traveller(town, client, outside, resident, clerk, SystemClock().now())
 
 
 async def _hops(traveller: Traveller, watcher: Watcher, console: Console, files: ShowcaseFiles) -> bool:
