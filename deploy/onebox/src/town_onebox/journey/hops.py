@@ -122,7 +122,7 @@ async def intake(now: Traveller) -> str:
             )
         )
         for item in page["items"]:
-            if item["receipt_no"] == now.receipt_no and item["state"] == "submitted":
+            if item["receipt_no"] == now.receipt_no and item["state"] in {"submitted", "accepted"}:
                 now.application_id, now.reference = item["id"], item["reference"]
                 return f"署名を検証し受領（{now.reference}）"
         await _quarantined(now)
@@ -141,16 +141,12 @@ async def _quarantined(now: Traveller) -> None:
 
 
 async def accept(now: Traveller) -> str:
-    """A clerk accepts (受付)."""
-    path = f"/procedures/v1/applications/{now.application_id}"
-    seen = await now.client.get(path, headers=now.clerk.headers)
-    told(seen)
-    headers = {**now.clerk.headers, "If-Match": seen.headers["etag"]}
-    told(await now.client.post(f"{path}/accept", headers=headers))
+    """受付: the folder of the procedure says that no clerk is needed; the 収受番号 is given."""
 
     async def numbered() -> str | None:
-        number = (await now.application())["receipt_number"]
-        return f"収受番号 {number}" if number else None
+        application = await now.application()
+        number = application["receipt_number"]
+        return f"収受番号 {number}" if number and application["state"] != "submitted" else None
 
     return await until(numbered, 30)
 
@@ -244,7 +240,7 @@ HOPS: tuple[Hop, ...] = (
     Hop("submitted", "ぴったりサービスで申請（電子署名つき）", "submitted at Mynaportal, signed with the card", submit),
     Hop("fetched", "町のコネクタが取得", "fetched by the connector", fetch),
     Hop("received", "署名を検証して受領", "signature verified, received", intake),
-    Hop("accepted", "担当が受付、収受番号", "accepted by a clerk, numbered", accept),
+    Hop("accepted", "手続の定めにより受付、収受番号", "accepted as its folder says, numbered", accept),
     Hop("pulled", "標準レコードを基幹業務システムが取得", "standard record pulled and acknowledged", pull),
     Hop("decided", "基幹業務システムが認定", "decided in the core system", decide),
     Hop("completed", "決定が申請に届く", "decision arrived at the application", complete),
