@@ -2,22 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from town_kit.clock import Clock
 from town_kit.db import Database
-from town_notifications.channels import Channel, ChannelAdapter
-from town_notifications.templates.domain import Language
-
-
-class Lane(StrEnum):
-    """Which way a delivery goes: an emergency never waits behind ordinary mail, nor for its connections."""
-
-    ORDINARY = "ordinary"
-    EMERGENCY = "emergency"
+from town_notifications.channels import Channel, ChannelAdapter, Lane
+from town_notifications.languages import Language
 
 
 @dataclass(frozen=True, slots=True)

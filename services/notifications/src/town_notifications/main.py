@@ -8,8 +8,8 @@ from town_kit.clock import Clock, SystemClock
 from town_kit.service import Job, Service
 from town_kit.settings import Zone
 from town_notifications import wiring
-from town_notifications.adapters import Adapters, Lane
-from town_notifications.channels import Channel
+from town_notifications.adapters import Adapters
+from town_notifications.channels import Channel, Lane
 from town_notifications.deliveries import planned
 from town_notifications.deliveries.send import hand_over_overdue, send_batch
 from town_notifications.emergency_messages.fan_out import fan_out
@@ -47,8 +47,8 @@ def create_service(settings: NotificationsSettings, *, clock: Clock | None = Non
         routers=(messages, devices, contact_points, preferences, emergency_messages, undelivered_messages, templates),
         consumers=(*message_consumers(ports, planned), *template_consumers(clock), *recipient_consumers()),
         jobs=(
-            Job("emergency-messages.fan-out", SECOND / 5, partial(fan_out, ports), urgent=True),
-            *_senders(ports, Lane.EMERGENCY, SECOND / 5),
+            Job("emergency-messages.fan-out", SECOND / 2, partial(fan_out, ports), urgent=True),
+            *_senders(ports, Lane.EMERGENCY, SECOND / 2),
             *_senders(ports, Lane.ORDINARY, SECOND),
             Job("contact-points.confirming", SECOND, partial(send_codes, ports)),
             Job("messages.handing-over", 30 * SECOND, partial(hand_over_overdue, ports)),

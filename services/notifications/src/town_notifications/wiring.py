@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from town_kit.auth import TokenVerifier, key_source
 from town_kit.clock import Clock
 from town_kit.db import Database
-from town_notifications.adapters import Adapters, Lane, Town
-from town_notifications.channels import Channel, ChannelAdapter
+from town_notifications.adapters import Adapters, Town
+from town_notifications.channels import Channel, ChannelAdapter, Lane
 from town_notifications.channels.fcm import FcmChannel
 from town_notifications.channels.service_account import ServiceAccount
 from town_notifications.channels.smtp import MailServer, SmtpChannel

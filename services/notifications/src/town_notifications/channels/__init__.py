@@ -20,6 +20,13 @@ class Channel(StrEnum):
     INBOX = "inbox"
 
 
+class Lane(StrEnum):
+    """Which way a delivery goes: an emergency never waits behind ordinary mail, nor for its connections."""
+
+    ORDINARY = "ordinary"
+    EMERGENCY = "emergency"
+
+
 class Verdict(StrEnum):
     """How an attempt went: the provider took it; try again; it will never work; the address is no more."""
 
@@ -86,4 +93,4 @@ class ChannelAdapter(Protocol):
         ...
 
 
-__all__ = ["Channel", "ChannelAdapter", "Outcome", "Outgoing", "Verdict"]
+__all__ = ["Channel", "ChannelAdapter", "Lane", "Outcome", "Outgoing", "Verdict"]

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from town_notifications.adapters import Lane
-from town_notifications.channels import Outcome, Verdict
+from town_notifications.channels import Lane, Outcome, Verdict
 
 
 class State(StrEnum):

@@ -3,8 +3,7 @@
 from datetime import datetime
 
 from town_kit.ids import new_id
-from town_notifications.adapters import Lane
-from town_notifications.channels import Channel
+from town_notifications.channels import Channel, Lane
 from town_notifications.deliveries.domain import State
 from town_notifications.deliveries.models import Delivery
 from town_notifications.messages import Message

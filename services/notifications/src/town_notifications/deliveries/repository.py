@@ -8,8 +8,7 @@ from uuid import UUID
 from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from town_notifications.adapters import Lane
-from town_notifications.channels import Channel
+from town_notifications.channels import Channel, Lane
 from town_notifications.deliveries.domain import LEASE, State
 from town_notifications.deliveries.models import Delivery
 

@@ -11,14 +11,15 @@ from datetime import datetime
 
 import structlog
 
-from town_notifications.adapters import Adapters, Lane
-from town_notifications.channels import Channel, ChannelAdapter, Outcome, Outgoing, Verdict
+from town_notifications.adapters import Adapters
+from town_notifications.channels import Channel, ChannelAdapter, Lane, Outcome, Outgoing, Verdict
 from town_notifications.deliveries import repository
 from town_notifications.deliveries.domain import Decision, State, decide
 from town_notifications.deliveries.repository import Claimed, Mark
+from town_notifications.languages import Language
 from town_notifications.messages import Reason, hand_over, locked, overdue, settle
 from town_notifications.recipients import Target, drop_target
-from town_notifications.templates import Language, shared_texts
+from town_notifications.templates import shared_texts
 from town_notifications.templates.domain import fill
 
 log = structlog.get_logger(__name__)

@@ -3,13 +3,12 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import dataclass
 from enum import StrEnum
 
 from town_kit.problems import StateConflict
 
 KIND = "emergency"
-LONGEST_VALIDITY = timedelta(hours=72)
 
 
 class State(StrEnum):
@@ -51,7 +50,16 @@ def move(current: State | None, to: State) -> State:
     return to
 
 
-def content_digest(texts: Mapping[str, Mapping[str, str]], status: Status, valid_hours: int) -> str:
-    """What a preview was a preview of; sending asks for it, so that nobody sends what nobody has seen."""
-    content = {"texts": texts, "status": status.value, "valid_hours": valid_hours}
-    return hashlib.sha256(json.dumps(content, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What is to be sent: language → {title, body}, its status, and for how many hours it is valid."""
+
+    texts: Mapping[str, Mapping[str, str]]
+    status: Status
+    valid_hours: int
+
+    @property
+    def digest(self) -> str:
+        """What a preview was a preview of; sending asks for it, so that nobody sends what nobody has seen."""
+        content = {"texts": self.texts, "status": self.status.value, "valid_hours": self.valid_hours}
+        return hashlib.sha256(json.dumps(content, ensure_ascii=False, sort_keys=True).encode()).hexdigest()

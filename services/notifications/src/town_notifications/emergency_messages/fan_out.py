@@ -4,16 +4,17 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from town_notifications.adapters import Adapters, Lane
-from town_notifications.channels import Channel
+from town_notifications.adapters import Adapters
+from town_notifications.channels import Channel, Lane
 from town_notifications.deliveries import State as DeliveryState
 from town_notifications.deliveries import cancel_queued, planned
 from town_notifications.emergency_messages import repository
 from town_notifications.emergency_messages.domain import KIND, State, Status
 from town_notifications.emergency_messages.models import EmergencyMessage
+from town_notifications.languages import Language
 from town_notifications.messages import Notice, expire, queue, queued_of_emergency
 from town_notifications.recipients import Reach, counts, everyone_reachable
-from town_notifications.templates import Language, Rendered, Unreached
+from town_notifications.templates import Rendered, Unreached
 
 BATCH = 250
 

@@ -19,8 +19,8 @@ from town_notifications.emergency_messages.schemas import (
     EmergencyView,
     PreviewView,
 )
+from town_notifications.languages import Language
 from town_notifications.recipients import AudienceCount, counts
-from town_notifications.templates import Language
 
 BASIS = "災害対策基本法56条"
 
@@ -39,13 +39,13 @@ async def preview_emergency_message(body: EmergencyContent, begin: Begin, wired:
     async with wired.database.begin() as session:  # the counts look past row security; no row leaves
         devices, addresses, persons = await counts(session)
     await begin()  # for the audit record
-    texts = body.plain()
+    content = body.content()
     return PreviewView(
-        content_digest=service.digest_of(body),
+        content_digest=content.digest,
         status=body.status,
         live=body.status is Status.ACTUAL,
         audience=AudienceCount(devices=devices, addresses=addresses, persons=persons),
-        texts={language.value: texts.get(language.value, texts[Language.JA]) for language in Language},
+        texts={code.value: dict(content.texts.get(code.value, content.texts[Language.JA])) for code in Language},
     )
 
 
@@ -55,13 +55,14 @@ async def preview_emergency_message(body: EmergencyContent, begin: Begin, wired:
     roles=(STAFF,),
     audit=Audit("emergency-message.send", basis=BASIS),
     problems=(PreviewOutdated,),
+    two_factors=True,
     status_code=202,
 )
 async def send_emergency_message(
     body: EmergencyRequest, tx: Tx, actor: Actor, wired: Wired, response: Response
 ) -> EmergencyView:
     """緊急情報を配信する。確認した内容（confirmed_digest）だけを送ります。訓練と試験は誰にも届きません。"""
-    message = service.confirm(tx, body, actor, at=wired.clock.now())
+    message = service.confirm(tx, body.content(), actor, confirmed_digest=body.confirmed_digest, at=wired.clock.now())
     response.headers["Location"] = f"/v1/emergency-messages/{message.id}"
     return _answer(message, [], response)
 
@@ -85,6 +86,7 @@ async def read_emergency_message(emergency_message_id: UUID, tx: Tx, response: R
     roles=(STAFF,),
     audit=Audit("emergency-message.cancel", basis=BASIS),
     problems=(NotFound, StateConflict, PreconditionFailed, PreviewOutdated),
+    two_factors=True,
     status_code=202,
     if_match=True,
 )
@@ -99,7 +101,13 @@ async def cancel_emergency_message(
 ) -> EmergencyView:
     """緊急情報を取り消す。まだ送っていない分を止め、訂正の文を全員に配信します。返るのは訂正の緊急情報です。"""
     correction = await service.cancel(
-        tx, emergency_message_id, body, actor, expected_version=version, at=wired.clock.now()
+        tx,
+        emergency_message_id,
+        body.content(),
+        actor,
+        confirmed_digest=body.confirmed_digest,
+        expected_version=version,
+        at=wired.clock.now(),
     )
     response.headers["Location"] = f"/v1/emergency-messages/{correction.id}"
     return _answer(correction, [], response)

@@ -7,10 +7,10 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from town_kit.schemas import FreeText, Input, Int, Output
-from town_notifications.emergency_messages.domain import LABELS, State, Status
+from town_notifications.emergency_messages.domain import LABELS, Content, State, Status
 from town_notifications.emergency_messages.models import EmergencyMessage
+from town_notifications.languages import Language
 from town_notifications.recipients import AudienceCount
-from town_notifications.templates import Language
 
 Title = Annotated[FreeText, Field(min_length=1, max_length=80, pattern=r"^[^\r\n]+$")]
 Body = Annotated[FreeText, Field(min_length=1, max_length=1000)]
@@ -36,9 +36,10 @@ class EmergencyContent(Input):
             raise ValueError("日本語の文を書いてください。")
         return self
 
-    def plain(self) -> dict[str, dict[str, str]]:
-        """The texts as plain data."""
-        return {language.value: text.model_dump() for language, text in self.texts.items()}
+    def content(self) -> Content:
+        """What is to be sent, as the use case takes it."""
+        texts = {language.value: text.model_dump() for language, text in self.texts.items()}
+        return Content(texts, self.status, self.valid_hours)
 
 
 class EmergencyRequest(EmergencyContent):

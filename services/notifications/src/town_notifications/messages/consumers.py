@@ -11,11 +11,12 @@ from town_kit.clock import japan_date
 from town_kit.messaging.consumer import Consumer, Handler
 from town_kit.messaging.event import Reader, Received
 from town_notifications.adapters import Adapters
+from town_notifications.languages import Language
 from town_notifications.messages import repository
 from town_notifications.messages.domain import recipients
 from town_notifications.messages.service import Notice, Plan, queue
 from town_notifications.recipients import Reach, reach
-from town_notifications.templates import Language, Procedure, kinds, procedure, shared_texts
+from town_notifications.templates import Procedure, kinds, procedure, shared_texts
 from town_notifications.templates.domain import show_date
 
 

@@ -8,11 +8,12 @@ from sqlalchemy import select, update
 from town_kit.clock import Clock
 from town_kit.db import Database
 from town_kit.service import exclusive
-from town_notifications.adapters import Adapters, Lane
-from town_notifications.channels import Channel, Outgoing, Verdict
+from town_notifications.adapters import Adapters
+from town_notifications.channels import Channel, Lane, Outgoing, Verdict
+from town_notifications.languages import Language
 from town_notifications.recipients.domain import CODE_LIFETIME, ContactPointState, confirmation_code
 from town_notifications.recipients.models import ContactPoint, Preference
-from town_notifications.templates import Language, shared_texts
+from town_notifications.templates import shared_texts
 
 BATCH = 20
 RETRY_AFTER = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=5))

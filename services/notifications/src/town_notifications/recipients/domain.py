@@ -10,7 +10,7 @@ from uuid import UUID
 
 from town_kit.clock import JST
 from town_notifications.channels import Channel
-from town_notifications.templates import Language
+from town_notifications.languages import Language
 
 CODE_LIFETIME = timedelta(minutes=30)
 CODE_ATTEMPTS = 5
@@ -66,6 +66,16 @@ class QuietHours:
             return None
         day = local.date() + timedelta(days=1) if overnight and clock >= self.start else local.date()
         return datetime.combine(day, self.end, tzinfo=JST).astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How a person wants to be told what is ordinary: language, channels, quiet hours."""
+
+    language: Language
+    push: bool
+    email: bool
+    quiet: QuietHours | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from town_kit.auth import Principal
 from town_kit.problems import NotFound
 from town_notifications.channels import Channel
+from town_notifications.languages import Language
 from town_notifications.recipients.domain import ContactPointState, QuietHours, Reach, Target
 from town_notifications.recipients.models import ContactPoint, Device, Preference
-from town_notifications.templates import Language
 
 # One round trip for all that is known of a person; a person linked to another is read as the other.
 _REACH = text(

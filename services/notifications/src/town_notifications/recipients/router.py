@@ -39,7 +39,10 @@ preferences = TownRouter(prefix="/v1/preferences", tags=["受け取り方"])
 )
 async def register_device(body: DeviceRequest, tx: Tx, actor: Actor, wired: Wired) -> DeviceView:
     """端末を登録する。同じトークンの登録は新しい人に移ります。"""
-    return DeviceView.of(await service.register_device(tx, actor, body, at=wired.clock.now()))
+    device = await service.register_device(
+        tx, actor, app=body.app, platform=body.platform, push_token=body.push_token, at=wired.clock.now()
+    )
+    return DeviceView.of(device)
 
 
 @devices.get("", scope="devices:read", roles=(RESIDENT,), audit=Audit("device.list", basis=BASIS))
@@ -145,7 +148,7 @@ async def set_preferences(
     body: PreferenceRequest, tx: Tx, actor: Actor, wired: Wired, version: ExpectedVersion, response: Response
 ) -> PreferenceView:
     """お知らせの受け取り方を決める。緊急情報はいつでも届きます。"""
-    row = await service.prefer(tx, actor, body, expected_version=version, at=wired.clock.now())
+    row = await service.prefer(tx, actor, body.wishes(), expected_version=version, at=wired.clock.now())
     response.headers["ETag"] = etag(row.version)
     return PreferenceView.of(row)
 

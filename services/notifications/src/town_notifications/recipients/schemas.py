@@ -4,12 +4,12 @@ from datetime import datetime, time
 from typing import Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from town_kit.schemas import Bool, Input, Output
-from town_notifications.recipients.domain import ContactPointState, Platform
+from town_notifications.languages import Language
+from town_notifications.recipients.domain import ContactPointState, Platform, QuietHours, Wishes
 from town_notifications.recipients.models import ContactPoint, Device, Preference
-from town_notifications.templates import Language
 
 
 class DeviceRequest(Input):
@@ -77,6 +77,21 @@ class PreferenceRequest(Input):
     email: Bool = Field(description="メールを受け取る")
     quiet_from: time | None = Field(description="受け取らない時間の始まり（日本時間、時:分）")
     quiet_until: time | None = Field(description="受け取らない時間の終わり（日本時間、時:分）")
+
+    @model_validator(mode="after")
+    def _quiet_hours_have_two_ends(self) -> "PreferenceRequest":
+        if (self.quiet_from is None) != (self.quiet_until is None):
+            raise ValueError("受け取らない時間は、始まりと終わりの両方を入力してください。")
+        if self.quiet_from is not None and self.quiet_from == self.quiet_until:
+            raise ValueError("受け取らない時間の始まりと終わりには、違う時刻を入力してください。")
+        return self
+
+    def wishes(self) -> Wishes:
+        """What the person wants, as the use case takes it."""
+        quiet = None
+        if self.quiet_from is not None and self.quiet_until is not None:
+            quiet = QuietHours(self.quiet_from.replace(tzinfo=None), self.quiet_until.replace(tzinfo=None))
+        return Wishes(self.language, self.push, self.email, quiet)
 
 
 class PreferenceView(Output):

@@ -18,30 +18,31 @@ from town_notifications.recipients.domain import (
     CONTACT_POINTS_A_PERSON,
     DEVICES_A_PERSON,
     ContactPointState,
+    Platform,
+    Wishes,
     confirmation_code,
     normalized_address,
 )
 from town_notifications.recipients.errors import TooManyRegistrations
 from town_notifications.recipients.models import ContactPoint, Device, Preference
-from town_notifications.recipients.schemas import DeviceRequest, PreferenceRequest
 
 
-async def register_device(session: AsyncSession, person: Principal, wanted: DeviceRequest, *, at: datetime) -> Device:
+async def register_device(
+    session: AsyncSession, person: Principal, *, app: str, platform: Platform, push_token: str, at: datetime
+) -> Device:
     """Register a device, or renew its registration; whoever had the token before loses it.
 
     Raises:
         TooManyRegistrations: the person has 20 devices.
     """
-    await repository.release_token(
-        session, app=wanted.app, token=wanted.push_token, keep=person.id, role=person.role.value
-    )
-    device = await repository.device_by_token(session, person, app=wanted.app, token=wanted.push_token)
+    await repository.release_token(session, app=app, token=push_token, keep=person.id, role=person.role.value)
+    device = await repository.device_by_token(session, person, app=app, token=push_token)
     if device is None:
         if await repository.count_of(session, Device, person) >= DEVICES_A_PERSON:
             raise TooManyRegistrations("使っていない端末の登録を消してから、もう一度お試しください。")
-        device = Device(id=new_id(), person_id=person.id, app=wanted.app, push_token=wanted.push_token)
+        device = Device(id=new_id(), person_id=person.id, app=app, push_token=push_token)
         session.add(device)
-    device.platform, device.registered_at = wanted.platform, at
+    device.platform, device.registered_at = platform, at
     touch(session, subjects=[person.id], fields=("devices",))
     return device
 
@@ -137,21 +138,13 @@ async def remove_address(session: AsyncSession, person: Principal, contact_point
 
 
 async def prefer(
-    session: AsyncSession, person: Principal, wanted: PreferenceRequest, *, expected_version: int, at: datetime
+    session: AsyncSession, person: Principal, wishes: Wishes, *, expected_version: int, at: datetime
 ) -> Preference:
     """Set a person's preferences.
 
     Raises:
-        ValidationFailed: only one end of the quiet hours is given, or both are the same.
         PreconditionFailed: they have another version.
     """
-    if (wanted.quiet_from is None) != (wanted.quiet_until is None) or (
-        wanted.quiet_from is not None and wanted.quiet_from == wanted.quiet_until
-    ):
-        raise ValidationFailed(
-            "受け取らない時間は、始まりと終わりの両方を入力してください。",
-            errors=[FieldError("/quiet_until", "quiet-hours", "始まりと違う時刻を入力してください。")],
-        )
     row = await repository.preference(session, person, lock=True)
     if (row.version if row else 0) != expected_version:
         raise PreconditionFailed("別の画面で変更されています。読み直してから設定してください。")
@@ -159,9 +152,9 @@ async def prefer(
         row = Preference(person_id=person.id, version=0)
         session.add(row)
     row.version += 1
-    row.language, row.push, row.email = wanted.language, wanted.push, wanted.email
-    row.quiet_from = wanted.quiet_from.replace(tzinfo=None) if wanted.quiet_from else None
-    row.quiet_until = wanted.quiet_until.replace(tzinfo=None) if wanted.quiet_until else None
+    row.language, row.push, row.email = wishes.language, wishes.push, wishes.email
+    row.quiet_from = wishes.quiet.start if wishes.quiet else None
+    row.quiet_until = wishes.quiet.end if wishes.quiet else None
     row.updated_at = at
     touch(session, subjects=[person.id], fields=("preferences",))
     return row

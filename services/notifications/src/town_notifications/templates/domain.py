@@ -11,19 +11,12 @@ from enum import StrEnum
 from string import Formatter
 
 from town_kit.jp import Wareki
+from town_notifications.languages import Language
 
 TITLE_LIMIT = 200
 BODY_LIMIT = 4000
 PLACEHOLDERS = frozenset({"town", "procedure", "reference", "next_step", "expected_date", "received_date"})
 PUSH_PLACEHOLDERS = frozenset({"town"})
-
-
-class Language(StrEnum):
-    """A language a person can choose; ``ja-simple`` is やさしい日本語."""
-
-    JA = "ja"
-    JA_SIMPLE = "ja-simple"
-    EN = "en"
 
 
 class Unreached(StrEnum):

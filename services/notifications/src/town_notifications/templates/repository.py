@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from town_notifications.templates.domain import Kind, Language, Rendered, Text, render
+from town_notifications.languages import Language
+from town_notifications.templates.domain import Kind, Rendered, Text, render
 from town_notifications.templates.models import ProcedureTexts
 
 

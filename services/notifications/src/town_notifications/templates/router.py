@@ -7,8 +7,9 @@ from town_kit.clock import japan_date
 from town_kit.problems import NotFound
 from town_kit.routing import TownRouter, Tx
 from town_notifications.adapters import Wired
+from town_notifications.languages import Language
 from town_notifications.templates import repository
-from town_notifications.templates.domain import Language, fill, show_date
+from town_notifications.templates.domain import fill, show_date
 from town_notifications.templates.schemas import KindView, PreviewView
 from town_notifications.templates.town import kinds, shared_texts
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from town_notifications.templates.domain import Kind, Language, Push, SharedTexts, TemplateInvalid, Text, Unreached
+from town_notifications.languages import Language
+from town_notifications.templates.domain import Kind, Push, SharedTexts, TemplateInvalid, Text, Unreached
 
 FOLDER = Path(__file__).parent / "town"
 SHARED = "shared"

@@ -91,7 +91,9 @@ async def handle_undelivered(
     response: Response,
 ) -> UndeliveredView:
     """対応済みにする。誰がいつ何をしたかが残ります。"""
-    message = await service.handle(tx, message_id, body, actor, expected_version=version, at=wired.clock.now())
+    message = await service.handle(
+        tx, message_id, body.handling, body.note, actor, expected_version=version, at=wired.clock.now()
+    )
     _touch(tx, [message])
     response.headers["ETag"] = etag(message.version)
     return UndeliveredView.of(message)

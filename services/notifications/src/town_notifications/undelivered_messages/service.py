@@ -7,14 +7,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from town_kit.auth import Principal
 from town_kit.problems import StateConflict
-from town_notifications.messages import Message, State, find_listed
-from town_notifications.undelivered_messages.schemas import HandleRequest
+from town_notifications.messages import Handling, Message, State, find_listed
 
 
 async def handle(
     session: AsyncSession,
     message_id: UUID,
-    done: HandleRequest,
+    handling: Handling,
+    note: str | None,
     officer: Principal,
     *,
     expected_version: int,
@@ -32,5 +32,5 @@ async def handle(
         raise StateConflict("本人がアプリで読みました。対応は不要です。")
     if message.handled_at is not None:
         raise StateConflict("すでに対応済みです。一覧を読み直してください。")
-    message.handle(done.handling, done.note, by=officer.id, at=at)
+    message.handle(handling, note, by=officer.id, at=at)
     return message

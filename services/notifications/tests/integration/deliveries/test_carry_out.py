@@ -7,8 +7,7 @@ import pytest
 
 from town_kit.clock import JST
 from town_kit.ids import new_id
-from town_notifications.adapters import Lane
-from town_notifications.channels import Channel
+from town_notifications.channels import Channel, Lane
 from town_notifications.deliveries import repository
 from town_notifications.deliveries.domain import LEASE, State
 

@@ -21,6 +21,8 @@ async def test_an_event_becomes_one_message_by_push_and_mail(api: Any) -> None:
         "title": "【穴水町】お知らせがあります",
         "body": "ログインして確認してください。",
     }
+    assert push["message"]["data"]["application_id"] == str(message.application_id)
+    assert message.reference not in json.dumps(push["message"])
     (_, mail) = api.mail_to(address)
     assert message.reference in mail["text"]
     deliveries = await api.rows("SELECT channel, state, id FROM deliveries WHERE message_id = :m", m=message.id)

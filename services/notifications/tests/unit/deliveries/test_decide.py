@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from town_notifications.adapters import Lane
-from town_notifications.channels import Outcome, Verdict
+from town_notifications.channels import Lane, Outcome, Verdict
 from town_notifications.deliveries.domain import LEASE, RETRY_AFTER, TRANSITIONS, State, decide
 
 NOW = datetime(2027, 1, 12, tzinfo=UTC)

@@ -3,17 +3,21 @@
 import pytest
 
 from town_kit.problems import StateConflict
-from town_notifications.emergency_messages.domain import State, Status, content_digest, move
+from town_notifications.emergency_messages.domain import Content, State, Status, move
 
 TEXTS = {"ja": {"title": "避難指示", "body": "高台へ避難してください。"}}
 
 
 def test_any_change_of_the_content_changes_the_digest() -> None:
-    digest = content_digest(TEXTS, Status.ACTUAL, 24)
     other = {"ja": {"title": "避難指示", "body": "高台へ避難してください"}}
-    assert len({digest, content_digest(other, Status.ACTUAL, 24), content_digest(TEXTS, Status.EXERCISE, 24),
-                content_digest(TEXTS, Status.ACTUAL, 23)}) == 4  # fmt: skip
-    assert digest == content_digest(TEXTS, Status.ACTUAL, 24)
+    contents = [
+        Content(TEXTS, Status.ACTUAL, 24),
+        Content(other, Status.ACTUAL, 24),
+        Content(TEXTS, Status.EXERCISE, 24),
+        Content(TEXTS, Status.ACTUAL, 23),
+    ]
+    assert len({content.digest for content in contents}) == 4
+    assert contents[0].digest == Content(TEXTS, Status.ACTUAL, 24).digest
 
 
 def test_a_message_is_taken_back_once() -> None:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from town_notifications.templates import Language, Procedure, TemplateInvalid, Text, kinds, render, shared_texts
+from town_notifications.languages import Language
+from town_notifications.templates import Procedure, TemplateInvalid, Text, kinds, render, shared_texts
 from town_notifications.templates.domain import PLACEHOLDERS, Push, fill, show_date
 from town_notifications.templates.town import read_kind
 
