@@ -24,6 +24,7 @@ from town_kit.messaging.transport import Incoming, Outgoing, Partition, Position
 REQUEST_MS = 5_000
 SESSION_MS = 6_000
 HEARTBEAT_MS = 1_500
+METADATA_MS = 5_000  # how soon a topic that was lost and made again is seen
 BATCH_BYTES = 128 * 1024
 FETCH_BYTES = 4 * 1024 * 1024
 
@@ -97,6 +98,7 @@ class KafkaLog:
             acks="all",
             enable_idempotence=True,
             max_batch_size=BATCH_BYTES,
+            metadata_max_age_ms=METADATA_MS,
             request_timeout_ms=REQUEST_MS,
             retry_backoff_ms=50,
         )
@@ -119,7 +121,7 @@ class KafkaLog:
             heartbeat_interval_ms=HEARTBEAT_MS,
             request_timeout_ms=REQUEST_MS * 2,
             retry_backoff_ms=50,
-            metadata_max_age_ms=30_000,
+            metadata_max_age_ms=METADATA_MS,
             max_partition_fetch_bytes=FETCH_BYTES,
         )
         try:
