@@ -90,11 +90,11 @@ def test_fifty_thousand_records_are_checked_in_a_second() -> None:
     rows = joined([row() for _ in range(5_000)])
     best = 9.0
     for _ in range(3):
-        began = time.perf_counter()
+        began = time.process_time()
         assert check(rows, Verdict(), {}).holds
-        best = min(best, time.perf_counter() - began)
+        best = min(best, time.process_time() - began)
     rate = len(rows) / best
-    assert rate > 30_000, f"{rate:.0f} records/s"
+    assert rate > 50_000, f"{rate:.0f} records/s"
 
 
 def test_each_service_has_an_event_type_of_its_own() -> None:

@@ -140,10 +140,10 @@ async def test_a_request_costs_little() -> None:
     async def seconds_per_call(app: Any) -> float:
         best = 1.0
         for _ in range(5):
-            began = time.perf_counter()
+            began = time.process_time()
             for _ in range(200):
                 await call(app, headers={"traceparent": TRACEPARENT})
-            best = min(best, (time.perf_counter() - began) / 200)
+            best = min(best, (time.process_time() - began) / 200)
         return best
 
     bare = await seconds_per_call(empty)
