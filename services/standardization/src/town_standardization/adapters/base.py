@@ -40,13 +40,22 @@ class Party(BaseModel):
 
 
 class HeldNumber(BaseModel):
-    """A 個人番号 as procedures holds it: still encrypted to the vault, or already its reference."""
+    """A 個人番号 as procedures holds it: still encrypted to the vault, or already its reference.
+
+    With the role ``free_text`` it is a text in which somebody wrote a number where none belongs: it is not collected.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     pointer: str
+    role: str = ""
     jwe: str | None = None
     reference: UUID | None = None
+
+    @property
+    def is_collected(self) -> bool:
+        """Whether the vault takes it: a number in its own field, not yet taken."""
+        return self.jwe is not None and self.role != "free_text"
 
 
 class HandOver(BaseModel):

@@ -141,10 +141,10 @@ async def _open(ports: Ports, found: Mapping[str, Any]) -> Opened:
         raise Held([Wrong("", "no-adapter", "この業務のアダプターが使われていません。")])
     numbers = {}
     for held in document.my_numbers:
-        if held.jwe is None:
+        if not held.is_collected:
             continue
         try:
-            numbers[held.pointer] = ports.vault.open(held.jwe)
+            numbers[held.pointer] = ports.vault.open(held.jwe or "")
         except NumberRefused:
             wrong = Wrong(held.pointer, "sealed", "個人番号を開けません。申請者に確認してください。")
             raise Held([wrong]) from None

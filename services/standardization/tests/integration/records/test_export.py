@@ -1,0 +1,47 @@
+"""ファイル連携: records stand in files once; a file is complete when its marker stands beside it."""
+
+import csv
+import io
+from typing import Any
+
+from town_standardization.records.export import export_files
+
+
+def read(raw: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(raw.decode("utf-8"), newline="")))
+
+
+async def test_a_record_is_written_once_with_its_groups_and_a_marker_each(world: Any) -> None:
+    await world.accepted("CH-01")
+    await world.settle()
+    assert await export_files(world.ports) >= 1
+    files = sorted(path for path in world.drop.iterdir() if path.suffix == ".csv")
+    assert [path.name.split("_")[3] for path in files] == ["JIDO001", "JIDO002", "JIDO003"]
+    assert all((world.drop / (path.name + ".done")).exists() for path in files)
+    claims, children, students = (read(path.read_bytes()) for path in files)
+    assert claims[-1]["teate_getsugaku"] == "25000"
+    keys = [row["key"] for row in claims]
+    assert len(children) == 2 * len(claims)
+    assert {row["key"] for row in children} == set(keys)
+    assert students == []
+    assert not [n for n in world.numbers_in("CH-01") for path in files if n.encode() in path.read_bytes()]
+    assert await export_files(world.ports) == 0
+
+
+async def test_a_run_that_died_before_its_mark_writes_the_same_files_again(world: Any) -> None:
+    await world.accepted("CH-01")
+    await world.settle()
+    await export_files(world.ports)
+    before = {path.name: path.read_bytes() for path in world.drop.iterdir()}
+    [last] = await world.rows("SELECT id FROM record_exports ORDER BY serial DESC LIMIT 1")
+    await world.rows_changed("UPDATE record_exports SET written_at = NULL WHERE id = :id", id=last.id)
+    await export_files(world.ports)
+    assert {path.name: path.read_bytes() for path in world.drop.iterdir()} == before
+
+
+async def test_a_business_without_a_folder_gets_no_files(world: Any) -> None:
+    await world.accepted("LC-01")
+    await world.settle()
+    await export_files(world.ports)
+    [row] = await world.rows("SELECT count(*) AS n FROM record_exports WHERE business_id = '023'")
+    assert row.n == 0
