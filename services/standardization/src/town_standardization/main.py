@@ -7,9 +7,10 @@ from town_kit.clock import Clock, SystemClock
 from town_kit.service import Job, Service
 from town_kit.settings import Zone
 from town_standardization import my_numbers, records, wiring
-from town_standardization.addressees import addressee_consumers
+from town_standardization.addressees.consumers import addressee_consumers
 from town_standardization.addressees.router import numbering_router
-from town_standardization.hand_overs import fetch_batch, hand_over_consumers
+from town_standardization.hand_overs import fetch_batch
+from town_standardization.hand_overs.consumers import hand_over_consumers
 from town_standardization.hand_overs.router import router as hand_overs
 from town_standardization.my_numbers.router import router as number_searches
 from town_standardization.ports import ApplicationSource, PersonSource
