@@ -10,6 +10,7 @@ from town_procedures import wiring
 from town_procedures.adapters import SignatureVerifier
 from town_procedures.applications import accepting, consumers, events, numbering, settling
 from town_procedures.applications.router import router as applications
+from town_procedures.attachments import sweep
 from town_procedures.attachments.router import router as attachments
 from town_procedures.hand_overs.router import router as hand_overs
 from town_procedures.intake.router import router as intake
@@ -64,6 +65,7 @@ def create_service(
             Job("applications.accepting", SECOND / 2, lambda: accepting.accept_batch(database, ports.catalogue, clock)),
             Job("applications.settling", 15 * SECOND, lambda: settling.settle_pending(database, recheck, clock)),
             Job("work-queue.counting", SECOND / 2, lambda: counting.count_batch(database)),
+            Job("attachments.sweeping", 600 * SECOND, lambda: sweep.sweep_batch(database, ports.blobs, clock)),
             Job("procedures.publishing", 60 * SECOND, lambda: publish_changed(database, ports.catalogue)),
         ),
         events=(*events.PUBLISHED, *procedure_events.PUBLISHED, *quarantined_events.PUBLISHED),

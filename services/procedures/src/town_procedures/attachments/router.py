@@ -50,6 +50,7 @@ async def upload_attachment(
     if await tx.get(Attachment, attachment_id) is not None:
         raise StateConflict("この識別子は使われています。新しい識別子で送ってください。")
     blob_id = await wired.blobs.write(tx, upload.chunks(), owner="attachments", media_type=upload.media_type)
+    await wired.blobs.reference(tx, blob_id)  # held by this row, which sweep.py removes when nobody names it
     row = Attachment(
         id=attachment_id,
         uploaded_by=actor.id,
