@@ -26,7 +26,5 @@ def test_no_term_stands_twice() -> None:
 
 def test_every_slice_has_a_term() -> None:
     known = {term["path"] for term in TERMS}
-    slices = [
-        router.parent.relative_to(ROOT).as_posix() for router in ROOT.glob("services/*/src/town_*/*/router.py")
-    ]
+    slices = [router.parent.relative_to(ROOT).as_posix() for router in ROOT.glob("services/*/src/town_*/*/router.py")]
     assert sorted(set(slices) - known) == []

@@ -25,7 +25,9 @@ def test_a_file_stays_under_400_lines() -> None:
 
 
 def test_no_file_is_called_utils_or_manager() -> None:
-    assert [p for p in SOURCES if re.search(r"(utils?|manager|helpers?|misc|common)$", p.stem) and "problems" not in p.parts] == []
+    assert [
+        p for p in SOURCES if re.search(r"(utils?|manager|helpers?|misc|common)$", p.stem) and "problems" not in p.parts
+    ] == []
 
 
 def test_only_the_kit_commits() -> None:

@@ -1,8 +1,8 @@
-"""`footprint`: what the whole town on one box needs — memory when idle, time to the first answer, time of a first run.
+"""`footprint`: what the whole town on one box needs: memory when idle, time to the first answer, time of a first run.
 
-Memory is the sum of PSS (shared pages counted once) over every process of the town and of its PostgreSQL; the sandbox, which
-stands for the outside world, is not counted. The reference of the memory is the sum of RSS of the same processes, what they
-would need without sharing.
+Memory is the sum of PSS (shared pages counted once) over every process of the town and of its PostgreSQL; the sandbox,
+which stands for the outside world, is not counted. The reference of the memory is the sum of RSS of the same processes,
+what they would need without sharing.
 """
 
 import asyncio
@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 
 import httpx
-
 from tests.load.measure import Measure
 
 SETTLE_SECONDS = 20.0

@@ -1,8 +1,8 @@
 """`lifecycle`: submit → accept → decide → complete through the gateway of one box, everything on.
 
-The town runs as `make run` starts it (two web processes, worker at nice 10, vault, PostgreSQL durable), the load generator
-is one more process on the same cores. The reference is the same rows written by a bare pgbench script on a server with the
-same settings: four transactions a lifecycle, no Python.
+The town runs as `make run` starts it (two web processes, worker at nice 10, vault, PostgreSQL durable), the load
+generator is one more process on the same cores. The reference is the same rows written by a bare pgbench script on a
+server with the same settings: four transactions a lifecycle, no Python.
 """
 
 import asyncio
@@ -22,8 +22,8 @@ import asyncpg
 import httpx
 import yaml
 from rich.console import Console
-
 from tests.load.measure import Measure
+
 from town_kit.db import server
 from town_kit.ids import new_id
 from town_onebox import town as onebox
@@ -78,7 +78,7 @@ def measure(seconds: float = SECONDS) -> Load:
     result = folder / "load.json"
     directory = folder / "town"
     directory.mkdir()
-    limits = {kind: GENEROUS for kind in ("anonymous", "resident", "staff", "vendor", "service")}
+    limits = dict.fromkeys(("anonymous", "resident", "staff", "vendor", "service"), GENEROUS)
     (directory / "town.yaml").write_text(yaml.safe_dump({"gateway": {"rate_limits": limits}}))
     try:
         code = subprocess.run(  # in a process of its own, because a town forks before anything else runs
@@ -97,7 +97,7 @@ def loaded_town(directory: Path, result: Path, seconds: float) -> int:
     """A town whose last part is the load generator; it ends with it."""
 
     def last(started: Town) -> list[Part]:
-        async def body(stop: asyncio.Event) -> None:  # noqa: ARG001 - the load ends by itself
+        async def body(stop: asyncio.Event) -> None:
             load = await generate(started, seconds)
             result.write_text(json.dumps(load.__dict__))
 

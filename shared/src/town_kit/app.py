@@ -139,7 +139,7 @@ async def _refuse_validation(request: Request, error: Exception) -> Response:
     return await _refuse(request, ValidationFailed("赤字の項目を直してください。", errors=field_errors(error)))
 
 
-async def _refuse_http(request: Request, error: Exception) -> Response:
+async def _refuse_http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kind = _BY_STATUS.get(error.status_code, InternalError if error.status_code >= 500 else MalformedRequest)
     problem = kind(headers={k: v for k, v in (error.headers or {}).items() if k.lower() == "allow"})
@@ -176,4 +176,4 @@ async def _record_refusal(request: Request, problem: Problem) -> None:
         async with now.runtime.database.begin() as session:
             await record.insert(session, [row])
     except (DBAPIError, OSError, TimeoutError):
-        log.error("refusal_not_recorded", slug=problem.slug)
+        log.exception("refusal_not_recorded", slug=problem.slug)

@@ -35,7 +35,7 @@ class Claim:
     lock: int
 
 
-class Replay(Exception):  # noqa: N818 - not an error: the way out of the transaction with a stored answer
+class Replay(Exception):
     """The key was used before with the same content: here is the answer of then."""
 
     def __init__(self, response: Response) -> None:

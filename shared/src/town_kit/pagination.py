@@ -33,8 +33,6 @@ def decode(cursor: str | None, *types: type) -> tuple[Any, ...] | None:
         return None
     try:
         values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if not isinstance(values, list) or len(values) != len(types):
-            raise ValueError
         return tuple(_read(value, kind) for value, kind in zip(values, types, strict=True))
     except (ValueError, TypeError, binascii.Error, RecursionError):
         raise ValidationFailed(

@@ -333,22 +333,22 @@ class TownRouter(APIRouter):
 
         return register
 
-    def get(self, path: str, **declaration: Any) -> Callable[..., Any]:  # type: ignore[override]
+    def get(self, path: str, **declaration: Any) -> Callable[..., Any]:
         """A route that reads."""
         return self._declare("GET", path, **declaration)
 
-    def post(self, path: str, **declaration: Any) -> Callable[..., Any]:  # type: ignore[override]
+    def post(self, path: str, **declaration: Any) -> Callable[..., Any]:
         """A route that makes something or moves its state."""
         return self._declare("POST", path, **declaration)
 
-    def put(self, path: str, **declaration: Any) -> Callable[..., Any]:  # type: ignore[override]
+    def put(self, path: str, **declaration: Any) -> Callable[..., Any]:
         """A route that replaces something."""
         return self._declare("PUT", path, **declaration)
 
-    def patch(self, path: str, **declaration: Any) -> Callable[..., Any]:  # type: ignore[override]
+    def patch(self, path: str, **declaration: Any) -> Callable[..., Any]:
         """A route that changes a part of something."""
         return self._declare("PATCH", path, **declaration)
 
-    def delete(self, path: str, **declaration: Any) -> Callable[..., Any]:  # type: ignore[override]
+    def delete(self, path: str, **declaration: Any) -> Callable[..., Any]:
         """A route that removes something."""
         return self._declare("DELETE", path, **declaration)

@@ -49,11 +49,15 @@ async def receive(request: Request, *, media_types: frozenset[str], limit: int, 
     try:
         async for chunk in request.stream():
             size += len(chunk)
-            if size > limit:
-                raise PayloadTooLarge(f"ファイルは {limit // (1024 * 1024)} MB までです。")
+            _check_size(size, limit)
             digest.update(chunk)
             file.write(chunk)
     except BaseException:
         file.close()
         raise
     return Upload(file=file, size=size, media_type=media_type, digest=digest.digest())
+
+
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise PayloadTooLarge(f"ファイルは {limit // (1024 * 1024)} MB までです。")

@@ -38,7 +38,7 @@ async def keep_running(name: str, start: Callable[[], Awaitable[None]]) -> None:
         began = asyncio.get_running_loop().time()
         try:
             await start()
-        except Exception:  # noqa: BLE001 - whatever it was, the part must come back
+        except Exception:
             log.exception("worker_part_failed", part=name)
         if asyncio.get_running_loop().time() - began > LONGEST_PAUSE:
             pause = 0.2
@@ -53,7 +53,7 @@ async def run_job(service: Service, job: Job) -> None:
         try:
             done = await job.run()
             pause = timedelta(0) if done else job.every
-        except Exception:  # noqa: BLE001 - a job must not end because one run failed
+        except Exception:
             log.exception("job_failed", service=service.name, job=job.name)
             pause = min(max(pause * 2, timedelta(seconds=0.5)), timedelta(seconds=LONGEST_PAUSE))
         await asyncio.sleep(pause.total_seconds())

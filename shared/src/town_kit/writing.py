@@ -22,7 +22,8 @@ from town_kit.messaging import outbox
 if TYPE_CHECKING:
     from town_kit.routing import Handling
 
-_ANSWER = """INSERT INTO idempotency_keys (scope_hash, principal, fingerprint, status, headers, body, stored_at, expires_at)
+_ANSWER = """INSERT INTO idempotency_keys
+  (scope_hash, principal, fingerprint, status, headers, body, stored_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"""
 
 

@@ -16,7 +16,7 @@ def refusal_of(error: BaseException) -> Problem | None:
         return DependencyUnavailable("混み合っています。少し待ってからもう一度お試しください。", retry_after=1)
     if isinstance(error, DBAPIError):
         state = str(getattr(error.orig, "sqlstate", "") or "")
-        lost = error.connection_invalidated or isinstance(error, InterfaceError | OperationalError) and not state
+        lost = error.connection_invalidated or (isinstance(error, InterfaceError | OperationalError) and not state)
         if lost or state.startswith(_AGAIN):
             return DependencyUnavailable(
                 "一時的に保存できません。少し待ってからもう一度お試しください。", retry_after=1
