@@ -11,10 +11,10 @@ from town_kit.blobs import BlobStore
 from town_kit.clock import Clock
 from town_kit.db import Database
 from town_kit.jp import BusinessDays
+from town_kit.raw_packages import PackageProfile
 from town_kit.vaulting import VaultPublicKey
 from town_procedures.applications import SignatureFacts
 from town_procedures.catalogue import Procedure
-from town_procedures.intake import PackageProfile
 
 
 class SignatureVerifier(Protocol):

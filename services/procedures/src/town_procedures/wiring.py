@@ -9,10 +9,10 @@ from town_kit.blobs import PostgresBlobs
 from town_kit.clock import Clock
 from town_kit.db import Database
 from town_kit.jp import BusinessDays
+from town_kit.raw_packages import load_profile
 from town_kit.vaulting import load_public_key
 from town_procedures.adapters import Adapters, SignatureVerifier
 from town_procedures.catalogue import load_catalogue
-from town_procedures.intake import load_profile
 from town_procedures.settings import ProceduresSettings
 from town_procedures.signatures import IdentitySignatures
 

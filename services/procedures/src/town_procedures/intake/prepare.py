@@ -14,6 +14,7 @@ from town_kit.archives import Archive, open_archive
 from town_kit.auth import Role
 from town_kit.clock import japan_date
 from town_kit.problems import DependencyUnavailable, Problem, SignatureInvalid, ValidationFailed
+from town_kit.raw_packages import Package, PackedFile, read_package
 from town_procedures import applications
 from town_procedures.adapters import Adapters
 from town_procedures.applications import (
@@ -26,7 +27,6 @@ from town_procedures.applications import (
 )
 from town_procedures.catalogue import MY_NUMBER_IN_TEXT, Procedure
 from town_procedures.intake.errors import WrongMunicipality
-from town_procedures.intake.package import Package, PackedFile, read_package
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Any
 from town_kit.problems import NotFound
 from town_kit.routing import TownRouter
 from town_kit.schemas import Output
-from town_procedures.adapters import Wired
+from town_procedures.adapters import Adapters, Wired
 from town_procedures.catalogue import Procedure
 
 router = TownRouter(prefix="/v1/procedures", tags=["手続"])
@@ -20,6 +20,7 @@ class ProcedureView(Output):
     requires_signature: bool
     standard_days: int | None
     decided_by: str
+    mynaportal_procedure_ids: list[str]
 
 
 class ProcedureDetail(ProcedureView):
@@ -31,7 +32,7 @@ class ProcedureDetail(ProcedureView):
 @router.get("", scope=None)
 async def list_procedures(wired: Wired) -> list[ProcedureView]:
     """手続の一覧。"""
-    return [ProcedureView(**_common(procedure)) for procedure in wired.catalogue.values()]
+    return [ProcedureView(**_common(procedure, wired)) for procedure in wired.catalogue.values()]
 
 
 @router.get("/{code}", scope=None)
@@ -40,10 +41,10 @@ async def read_procedure(code: str, wired: Wired) -> ProcedureDetail:
     procedure = wired.catalogue.get(code)
     if procedure is None:
         raise NotFound("手続が見つかりません。手続コードを確認してください。")
-    return ProcedureDetail(**_common(procedure), form=dict(procedure.form))
+    return ProcedureDetail(**_common(procedure, wired), form=dict(procedure.form))
 
 
-def _common(procedure: Procedure) -> dict[str, Any]:
+def _common(procedure: Procedure, wired: Adapters) -> dict[str, Any]:
     return {
         "code": procedure.code,
         "version": procedure.version,
@@ -51,4 +52,5 @@ def _common(procedure: Procedure) -> dict[str, Any]:
         "requires_signature": procedure.requires_signature,
         "standard_days": procedure.standard_days,
         "decided_by": procedure.decided_by,
+        "mynaportal_procedure_ids": list(procedure.portal_ids(wired.packages.name)),
     }

@@ -2,8 +2,8 @@
 
 import pytest
 
+from town_kit.raw_packages import ProfileIncomplete, load_profile
 from town_procedures.catalogue import load_catalogue
-from town_procedures.intake import ProfileIncomplete, load_profile
 from town_procedures.settings import ProceduresSettings
 from town_procedures.wiring import SHIPPED
 from town_sandbox.mynaportal.profile import sandbox_profile

@@ -12,7 +12,7 @@ from typing import IO, Any
 from town_kit.archives import Archive, inspect_document
 from town_kit.idempotency import canonical, strict_json
 from town_kit.problems import MalformedRequest, SignatureInvalid
-from town_procedures.intake.profile import PackageProfile
+from town_kit.raw_packages.profile import PackageProfile
 
 SIGNED_LIMIT = 1024 * 1024
 SIGNATURE_LIMIT = 64 * 1024
