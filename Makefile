@@ -45,7 +45,7 @@ test: $(READY) ## run all tests (ARGS="-k word" narrows them)
 test-fast: $(READY) ## run the unit and architecture tests
 	@$(BIN)/python -m pytest $(wildcard */tests/unit services/*/tests/unit deploy/*/tests/unit tests/architecture) $(ARGS)
 
-check: lint types imports security ## lint, types, import rules, security rules, contracts up to date
+check: lint types imports security contracts-up-to-date assumptions-marked ## lint, types, import rules, security, contracts
 
 lint: $(READY)
 	@$(BIN)/ruff check .
@@ -55,14 +55,20 @@ types: $(READY)
 	@$(BIN)/mypy $(addprefix -p ,$(PACKAGES))
 
 imports: $(READY)
-	@if test -f .importlinter; then $(BIN)/lint-imports --no-cache; fi
+	@$(BIN)/lint-imports --no-cache --no-logo > $(VENV)/imports.txt || { cat $(VENV)/imports.txt; exit 1; }
 
 security: $(READY)
-	@$(BIN)/bandit --quiet --recursive --severity-level medium $(SOURCES)
+	@$(BIN)/bandit --configfile pyproject.toml --quiet --recursive --severity-level medium $(SOURCES)
 
 lock: $(READY) ## compile requirements.lock from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
 		--group pyproject.toml:all -o requirements.lock
+
+bench: $(READY) ## run the benchmarks (JSON=1: one object a line; ONLY=lifecycle,relay)
+	@JSON=$(JSON) $(BIN)/python -m tests.load --only "$(ONLY)"
+
+kafka: $(READY) ## a real single-node Apache Kafka on loopback, until Ctrl-C
+	@$(BIN)/python -m town_onebox.kafka $(TOWN)/kafka
 
 contracts: $(READY) ## write the generated contracts from the code
 	@$(BIN)/python -m town_onebox.contracts contracts
@@ -72,6 +78,9 @@ contracts-up-to-date: $(READY)
 
 assumptions: $(READY) ## every outward field, code and rule, with its source: official, observed, ours
 	@$(BIN)/python -m town_onebox.assumptions
+
+assumptions-marked: $(READY)
+	@$(BIN)/python -m town_onebox.assumptions --check
 
 where: $(READY) ## where a word lives: make where TERM=申請
 	@$(BIN)/python -m town_onebox.where "$(TERM)"

@@ -14,7 +14,9 @@ from town_gateway.main import create_gateway
 from town_kit import http, telemetry
 from town_kit.admission import Admission
 from town_kit.app import create_app
+from town_kit.db import assert_durable
 from town_kit.logging import configure as configure_logging
+from town_kit.service import Service
 from town_kit.settings import Zone
 from town_kit.worker import work
 from town_onebox import serving
@@ -22,12 +24,14 @@ from town_onebox.assembly import Process, Town
 from town_onebox.serving import Listener
 
 
-def web(town: Town, public: Sequence[socket.socket], internal: Mapping[str, socket.socket]) -> Callable[[], int]:
+def web(
+    town: Town, public: Mapping[str, Sequence[socket.socket]], internal: Mapping[str, socket.socket]
+) -> Callable[[], int]:
     """A web process: the gateway, with the services of its zones behind it in the same process.
 
     Args:
         town: what runs here.
-        public: where the gateway listens.
+        public: service → where it listens for others: the gateway, or, where it runs elsewhere, each service itself.
         internal: service → the socket on which the vault and the worker reach it.
     """
 
@@ -36,14 +40,18 @@ def web(town: Town, public: Sequence[socket.socket], internal: Mapping[str, sock
         apps = {service.name: create_app(service) for service in services}
         for name, app in apps.items():
             http.register_app(name, app)
-        listeners = [Listener(Admission(apps[name]), [one]) for name, one in internal.items() if name in apps]
+        await _check_durable(town, services)
+        listeners = [
+            Listener(Admission(app), [*([internal[name]] if name in internal else ()), *public.get(name, ())])
+            for name, app in apps.items()
+        ]
         async with AsyncExitStack() as stack:
             for app in apps.values():
                 await stack.enter_async_context(_lifespan(app))
             if Zone.INTERNET in town.zones:
                 gateway = create_gateway(town.service("gateway", Process.WEB))
                 await stack.enter_async_context(_lifespan(cast(FastAPI, cast(Front, gateway.app).own)))
-                listeners.append(Listener(gateway, public))
+                listeners.append(Listener(gateway, public["gateway"]))
             await stack.enter_async_context(serving.serving(listeners))
             await stop.wait()
 
@@ -55,6 +63,7 @@ def worker(town: Town) -> Callable[[], int]:
 
     async def body(stop: asyncio.Event) -> None:
         services = [town.service(entry.name, Process.WORKER) for entry in town.entries()]
+        await _check_durable(town, services)
         async with serving.working([partial(work, service) for service in services]):
             await stop.wait()
 
@@ -67,6 +76,7 @@ def vault(town: Town, listening: Sequence[socket.socket]) -> Callable[[], int]:
     async def body(stop: asyncio.Event) -> None:
         apps = [create_app(town.service(entry.name, Process.VAULT)) for entry in town.entries(vault=True)]
         services = [town.service(entry.name, Process.VAULT) for entry in town.entries(vault=True)]
+        await _check_durable(town, services)
         async with AsyncExitStack() as stack:
             for app in apps:
                 await stack.enter_async_context(_lifespan(app))
@@ -80,6 +90,13 @@ def vault(town: Town, listening: Sequence[socket.socket]) -> Callable[[], int]:
 def _lifespan(app: FastAPI) -> AbstractAsyncContextManager[object]:
     """What an application opens; a mounted or directly called one never gets its lifespan run by the server."""
     return app.router.lifespan_context(app)
+
+
+async def _check_durable(town: Town, services: Sequence[Service]) -> None:
+    """A production profile does not run on a database that may lose a commit."""
+    if town.environment == "production":
+        for service in services:
+            await assert_durable(service.database)
 
 
 def _run(town: Town, process: str, body: Callable[[asyncio.Event], Awaitable[None]]) -> int:

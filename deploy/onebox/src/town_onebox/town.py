@@ -18,7 +18,7 @@ from town_kit.db import server
 from town_kit.db.server_files import Account, account_for_server, data_directory
 from town_kit.settings import Zone
 from town_onebox import clients, databases, processes, sandbox, secrets, vault_user
-from town_onebox.assembly import BUSINESSES, Town
+from town_onebox.assembly import BUSINESSES, LOG_DATABASES, Town
 from town_onebox.place import Place
 from town_onebox.registry import ENTRIES
 from town_onebox.sockets import Ports, listen_at
@@ -78,28 +78,26 @@ def run(choices: Choices, console: Console, last: Callable[[Town], Sequence[Part
         in_child(lambda: set_up(place, choices, account, database.server.admin_dsn, console))
         console.print(f"  {separation}", style="dim")
         ports = Ports(place.ports)
-        public = ports.listen("public", choices.host, PUBLIC_PORT, choices.web_processes)
+        public, known = _public_sockets(ports, choices), overrides(place)
         vault = ports.listen("vault", "127.0.0.1", VAULT_PORT)
         internal = _internal_sockets(place, choices.zones, account)
         town = Town(
             place=place,
             secrets=secrets.read(place),
             server=(database.server.host, database.server.port),
-            public_url=_url(choices.host, public[0]),
+            public_url=_public_url(choices, public, known),
             vault_url=_url("127.0.0.1", vault[0]),
             zones=choices.zones,
             environment=choices.environment,
             sandbox=choices.sandbox,
-            overrides=overrides(place),
+            overrides=known,
             started_at=time.time(),
             otlp_endpoint=os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
         )
-        parts = [
-            *_sandbox(town),
-            *_web(town, public, internal),
-            Part("worker", processes.worker(town), nice=WORKER_NICE),
-        ]
-        if Zone.MY_NUMBER in choices.zones:
+        parts = [*_sandbox(town), *_web(town, public, internal)]
+        if town.entries():
+            parts.append(Part("worker", processes.worker(town), nice=WORKER_NICE))
+        if town.entries(vault=True):
             parts.append(Part("vault", processes.vault(town, vault), account=account))
         return Supervisor([*parts, *last(town)], place.logs, watch=database.watch).run()
     finally:
@@ -119,10 +117,13 @@ def set_up(place: Place, choices: Choices, vault: Account, admin_dsn: str, conso
         console.print("  test cards of the sandbox", style="dim")
         sandbox.prepare(place)
     clients.write(place, sandbox=choices.sandbox)
+    here = {entry.name: entry.migrations for entry in ENTRIES if entry.zone in choices.zones}
+    wanted = {*here, *(LOG_DATABASES[zone] for zone in choices.zones)}
+    passwords = {**made.databases, **made_for_vault.databases}
     databases.provide(
         admin_dsn,
-        {**made.databases, **made_for_vault.databases},
-        {entry.name: entry.migrations for entry in ENTRIES},
+        {name: passwords[name] for name in passwords if name in wanted},
+        here,
         backup_password=made.backup_password,
         progress=lambda what: console.print(f"  {what}", style="dim"),
     )
@@ -168,8 +169,45 @@ class DatabaseServer:
         self.server.stop()
 
 
-def _web(town: Town, public: Sequence[socket.socket], internal: Mapping[str, socket.socket]) -> list[Part]:
-    return [Part(f"web-{number}", processes.web(town, [one], internal)) for number, one in enumerate(public, start=1)]
+def _public_sockets(ports: Ports, choices: Choices) -> dict[str, list[socket.socket]]:
+    """Where others reach this box: the gateway; where that is elsewhere, each LGWAN service on a port of its own."""
+    if Zone.INTERNET in choices.zones:
+        return {"gateway": ports.listen("public", choices.host, PUBLIC_PORT, choices.web_processes)}
+    return {
+        entry.name: ports.listen(entry.name, choices.host, 0, choices.web_processes)
+        for entry in ENTRIES
+        if entry.serves and not entry.vault and entry.zone in choices.zones
+    }
+
+
+def _public_url(
+    choices: Choices, public: Mapping[str, Sequence[socket.socket]], known: Mapping[str, Mapping[str, Any]]
+) -> str:
+    """Where the town is seen from outside: what ``town.yaml`` says, else this machine's own gateway.
+
+    Raises:
+        ValueError: the gateway is elsewhere and nobody said where.
+    """
+    named = known.get("town", {}).get("public_url")
+    if named:
+        return str(named)
+    if "gateway" not in public:
+        raise ValueError("the gateway runs elsewhere: name it in town.yaml as town: {public_url: https://…}")
+    return _url(choices.host, public["gateway"][0])
+
+
+def _web(
+    town: Town, public: Mapping[str, Sequence[socket.socket]], internal: Mapping[str, socket.socket]
+) -> list[Part]:
+    """The web processes, each with a socket of its own on every port."""
+    children = max((len(sockets) for sockets in public.values()), default=0)
+    return [
+        Part(
+            f"web-{number + 1}",
+            processes.web(town, {name: [sockets[number]] for name, sockets in public.items()}, internal),
+        )
+        for number in range(children)
+    ]
 
 
 def _sandbox(town: Town) -> list[Part]:

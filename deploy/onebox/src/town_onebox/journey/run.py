@@ -18,7 +18,7 @@ from town_onebox.journey.hops import DEVICE, EMAIL, HOPS, Hop, Traveller
 from town_onebox.journey.people import Refused, SignedIn
 from town_onebox.journey.showcase import ShowcaseFiles
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 RENEW_SECONDS = 240.0
 FAILURES = (Refused, TimeoutError, httpx.HTTPError, KeyError, IndexError)
 

@@ -43,12 +43,20 @@ class PurposeCode(BaseModel):
     source: Source
 
 
+class Encoding(BaseModel):
+    """In which the file is written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    value: Literal["utf-8", "utf-8-sig", "cp932"]
+    source: Source
+
+
 class NumberLinkProfile(BaseModel):
     """Encoding, columns and codes of the file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
-    encoding: Literal["utf-8", "utf-8-sig", "cp932"]
+    encoding: Encoding
     columns: Columns
     purposes: dict[str, PurposeCode] = Field(min_length=1)
 

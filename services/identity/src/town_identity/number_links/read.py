@@ -47,7 +47,7 @@ def read_rows(
         ValidationFailed: this is not such a file at all (encoding, header).
     """
     try:
-        lines = csv.DictReader(io.StringIO(content.decode(profile.encoding), newline=""), strict=True)
+        lines = csv.DictReader(io.StringIO(content.decode(profile.encoding.value), newline=""), strict=True)
         wanted = {column.header for column in (getattr(profile.columns, n) for n in type(profile.columns).model_fields)}
         if not wanted <= set(lines.fieldnames or ()):
             raise ValueError("header")  # noqa: TRY301 - one answer for all that is not such a file
