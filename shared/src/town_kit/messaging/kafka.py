@@ -129,6 +129,9 @@ class KafkaLog:
         except (KafkaError, OSError) as error:
             await consumer.stop()
             raise _failure(error) from error
+        except asyncio.CancelledError:
+            await consumer.stop()
+            raise
         return KafkaReader(consumer)
 
     async def close(self) -> None:
