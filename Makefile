@@ -85,6 +85,9 @@ assumptions-marked: $(READY)
 where: $(READY) ## where a word lives: make where TERM=申請
 	@$(BIN)/python -m town_onebox.where "$(TERM)"
 
+new-slice: $(READY) ## copy the golden slice: FROM=applications SERVICE=procedures NAME=corrections
+	@$(BIN)/python -m town_onebox.new_slice "$(FROM)" "$(SERVICE)" "$(NAME)"
+
 format: $(READY) ## format the code
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix . || true
