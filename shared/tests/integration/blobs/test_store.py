@@ -121,10 +121,14 @@ async def test_a_handed_on_blob_that_was_changed_is_refused(database: Database) 
         "UPDATE blob_chunks SET data = overlay(data placing '\\x00' from 5) WHERE blob_id = :id AND n = 1",
         "DELETE FROM blob_chunks WHERE blob_id = :id AND n = 1",
         "UPDATE blobs SET size = 2 * 262144 WHERE id = :id",
-        ("UPDATE blob_chunks c SET data = o.data FROM blob_chunks o WHERE c.blob_id = :id AND o.blob_id = :id"
-        " AND c.n = 0 AND o.n = 1"),
-        ("UPDATE blob_chunks c SET data = o.data FROM blob_chunks o WHERE c.blob_id = :id AND o.blob_id = :other"
-        " AND c.n = o.n"),
+        (
+            "UPDATE blob_chunks c SET data = o.data FROM blob_chunks o WHERE c.blob_id = :id AND o.blob_id = :id"
+            " AND c.n = 0 AND o.n = 1"
+        ),
+        (
+            "UPDATE blob_chunks c SET data = o.data FROM blob_chunks o WHERE c.blob_id = :id AND o.blob_id = :other"
+            " AND c.n = o.n"
+        ),
         "UPDATE blobs b SET wrapped_key = o.wrapped_key FROM blobs o WHERE b.id = :id AND o.id = :other",
     ],
 )
