@@ -13,26 +13,21 @@ from town_standardization.hand_overs import fetch_batch
 from town_standardization.hand_overs.consumers import hand_over_consumers
 from town_standardization.hand_overs.router import router as hand_overs
 from town_standardization.my_numbers.router import router as number_searches
-from town_standardization.ports import ApplicationSource, PersonSource
 from town_standardization.records.export import export_files
 from town_standardization.records.router import linkage_router
+from town_standardization.releases import hand_in_batch
+from town_standardization.releases.consumers import release_consumers
 from town_standardization.settings import StandardizationSettings
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 SECOND = timedelta(seconds=1)
 
 
-def create_service(
-    settings: StandardizationSettings,
-    *,
-    clock: Clock | None = None,
-    applications: ApplicationSource | None = None,
-    persons: PersonSource | None = None,
-) -> Service:
+def create_service(settings: StandardizationSettings, *, clock: Clock | None = None) -> Service:
     """`standardization` (標準化対象業務・庁内データ連携・団体内統合宛名) as its settings describe it."""
     clock = clock or SystemClock()
     database = wiring.database(settings)
-    ports = wiring.ports(settings, database, clock, applications=applications, persons=persons)
+    ports = wiring.ports(settings, database, clock)
     return Service(
         name="standardization",
         title="標準化対象業務・庁内データ連携",
@@ -49,11 +44,13 @@ def create_service(
             number_searches,
             hand_overs,
         ),
-        consumers=(*hand_over_consumers(clock), *addressee_consumers()),
+        consumers=(*hand_over_consumers(clock), *addressee_consumers(), *release_consumers(clock)),
         jobs=(
             Job("hand-overs.fetching", SECOND / 4, lambda: fetch_batch(ports)),
+            Job("releases.handing-in", SECOND, lambda: hand_in_batch(ports)),
             Job("records.exporting", 2 * SECOND, lambda: export_files(ports)),
         ),
         events=(*records.PUBLISHED, *my_numbers.PUBLISHED),
+        resources=tuple(client.running for client in ports.clients),
         extras={"ports": ports},
     )

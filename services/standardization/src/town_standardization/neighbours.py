@@ -1,12 +1,16 @@
 """The services standardization calls, with a token of its own: procedures for applications, identity for persons."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
 from town_kit.auth import ServiceTokens
 from town_kit.http import Breaker, Outbound, Retry, outbound
+from town_kit.ids import new_id
 from town_kit.problems import DependencyUnavailable
+
+REFUSED = "refused"
 
 
 def neighbour(name: str, address: str, tokens: ServiceTokens) -> Outbound:
@@ -35,6 +39,50 @@ class Procedures:
             raise DependencyUnavailable("申請の内容を受け取れません。", retry_after=5)
         found: Mapping[str, Any] = answer.json()
         return found
+
+
+class Packages:
+    """procedures, which keeps what the portal sent and takes in what the vault has read of it."""
+
+    def __init__(self, client: Outbound) -> None:
+        self.client = client
+
+    @asynccontextmanager
+    async def raw_package(self, raw_package_id: UUID) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The bytes of a raw package as they lie.
+
+        Raises:
+            DependencyUnavailable: procedures does not answer, or refuses.
+        """
+        async with self.client.stream("GET", f"/v1/raw-packages/{raw_package_id}") as answer:
+            if answer.status_code != 200:
+                raise DependencyUnavailable("原本を受け取れません。", retry_after=5)
+            yield answer.aiter_bytes()
+
+    async def procedure_of(self, portal_id: str) -> tuple[str, Mapping[str, Any]] | None:
+        """Code and form of the procedure with this number at the portal.
+
+        Raises:
+            DependencyUnavailable: procedures does not answer.
+        """
+        listed = await self.client.get("/v1/procedures")
+        for one in listed.json():
+            if portal_id in one["mynaportal_procedure_ids"]:
+                detail = await self.client.get(f"/v1/procedures/{one['code']}")
+                return str(one["code"]), detail.json()["form"]
+        return None
+
+    async def hand_in(self, body: Mapping[str, Any]) -> str | None:
+        """Hand a released package in. A repeat is recognised by the package, so each try has a key of its own.
+
+        Raises:
+            DependencyUnavailable: procedures does not answer.
+        """
+        key = {"Idempotency-Key": str(new_id())}
+        answer = await self.client.post("/v1/intake/released", json=dict(body), headers=key)
+        if answer.status_code in {404, 409}:
+            return None
+        return str(answer.json()["outcome"]) if answer.status_code == 202 else REFUSED
 
 
 class Identity:

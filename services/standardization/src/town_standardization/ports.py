@@ -1,6 +1,7 @@
 """What the slices are handed: adapters, neighbours, the vault and its policies, chosen in ``wiring.py``."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -11,6 +12,8 @@ from fastapi import Depends, Request
 from town_kit.auth import Principal
 from town_kit.clock import Clock
 from town_kit.db import Database
+from town_kit.http import Outbound
+from town_kit.raw_packages import PackageProfile
 from town_standardization.adapters import Registry
 from town_standardization.addressees import NumberPolicy
 from town_standardization.my_numbers import Vault
@@ -40,6 +43,34 @@ class PersonSource(Protocol):
         ...
 
 
+class PackageDesk(Protocol):
+    """Where raw packages are fetched, and handed in again once they were read."""
+
+    def raw_package(self, raw_package_id: UUID) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """The bytes of a raw package as they lie, for the vault alone to open.
+
+        Raises:
+            DependencyUnavailable: nobody answers.
+        """
+        ...
+
+    async def procedure_of(self, portal_id: str) -> tuple[str, Mapping[str, Any]] | None:
+        """Code and form of the procedure with this number at the portal, or None.
+
+        Raises:
+            DependencyUnavailable: nobody answers.
+        """
+        ...
+
+    async def hand_in(self, body: Mapping[str, Any]) -> str | None:
+        """Hand a released package in: what came of it, ``refused``, or None where it is no longer released.
+
+        Raises:
+            DependencyUnavailable: nobody answers.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """One per process."""
@@ -49,7 +80,10 @@ class Ports:
     adapters: Registry
     applications: ApplicationSource
     persons: PersonSource
+    packages: PackageDesk
+    package_profile: PackageProfile
     vault: Vault
+    clients: tuple[Outbound, ...]
     numbering: NumberPolicy
     municipality_code: str
     drop_folders: Mapping[str, Path]

@@ -1,8 +1,9 @@
 """Settings of `standardization`; environment variables start with ``TOWN_STANDARDIZATION_``."""
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from town_kit.settings import ServiceSettings
@@ -17,6 +18,7 @@ class StandardizationSettings(ServiceSettings):
 
     vault_private_key: Path = Field(description="the vault's private key (JWK or PEM); readable by this service alone")
     vault_older_keys: tuple[Path, ...] = Field((), description="keys before it, which still open what waits")
+    package_profile: str = Field("sandbox", description="layout of raw packages: sandbox, production, or a file")
     adapters: tuple[str, ...] | None = Field(None, description="names of the adapters in use; all shipped by default")
     drop_folders: dict[str, Path] = Field(
         default_factory=dict, description="業務ID → folder for CSV files; a business without one gets none"
@@ -30,3 +32,9 @@ class StandardizationSettings(ServiceSettings):
     numbering_path: str = Field(
         "/app_submit/v10/jutogaishaatenabangofuban", description="APIコール名 of 住登外者宛名番号付番"
     )
+
+    @model_validator(mode="after")
+    def _no_simulator_in_production(self) -> Self:
+        if self.environment == "production" and self.package_profile == "sandbox":
+            raise ValueError("TOWN_STANDARDIZATION_PACKAGE_PROFILE: the sandbox profile is not for production")
+        return self

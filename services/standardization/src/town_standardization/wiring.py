@@ -9,14 +9,15 @@ from town_kit.auth import Principal, Role, ServiceTokens, TokenVerifier, key_sou
 from town_kit.auth.jose import SigningKey
 from town_kit.clock import Clock
 from town_kit.db import Database
+from town_kit.raw_packages import load_profile
 from town_kit.vaulting import VaultKeys, VaultPrivateKey
 from town_standardization.adapters import Adapter, Registry
 from town_standardization.adapters.care_insurance import CareInsurance
 from town_standardization.adapters.child_allowance import ChildAllowance
 from town_standardization.addressees import NumberPolicy
 from town_standardization.my_numbers import Vault
-from town_standardization.neighbours import Identity, Procedures, neighbour
-from town_standardization.ports import ApplicationSource, PersonSource, Ports
+from town_standardization.neighbours import Identity, Packages, Procedures, neighbour
+from town_standardization.ports import Ports
 from town_standardization.settings import StandardizationSettings
 
 ADAPTERS: tuple[Adapter, ...] = (ChildAllowance(), CareInsurance())
@@ -76,22 +77,21 @@ def ports(
     settings: StandardizationSettings,
     db: Database,
     clock: Clock,
-    *,
-    applications: ApplicationSource | None = None,
-    persons: PersonSource | None = None,
 ) -> Ports:
     """All ports of this service."""
-    if applications is None or persons is None:
-        asking = tokens(settings, clock)
-        applications = applications or Procedures(neighbour("procedures", settings.addresses["procedures"], asking))
-        persons = persons or Identity(neighbour("identity", settings.addresses["identity"], asking))
+    asking = tokens(settings, clock)
+    identity = neighbour("identity", settings.addresses["identity"], asking)
+    procedures = neighbour("procedures", settings.addresses["procedures"], asking)
     return Ports(
         database=db,
         clock=clock,
         adapters=adapters(settings),
-        applications=applications,
-        persons=persons,
+        applications=Procedures(procedures),
+        persons=Identity(identity),
+        packages=Packages(procedures),
+        package_profile=load_profile(settings.package_profile),
         vault=vault(settings),
+        clients=(identity, procedures),
         numbering=NumberPolicy(
             addressee_first=settings.addressee_number_first,
             integrated_first=settings.integrated_number_first,

@@ -34,6 +34,8 @@ from town_procedures.catalogue import load_catalogue
 from town_procedures.settings import ProceduresSettings
 from town_procedures.wiring import SHIPPED
 from town_sandbox.jpki import JpkiTestAuthority
+from town_sandbox.mynaportal.package import build_package
+from town_sandbox.mynaportal.profile import sandbox_profile
 from town_standardization.hand_overs import fetch_batch
 from town_standardization.main import MIGRATIONS, create_service
 from town_standardization.ports import Ports
@@ -125,6 +127,41 @@ class World:
         answer = await self.procedures.put(path, params={"kind": kind}, content=PDF, headers=sent)
         assert answer.status_code == 201, answer.text
         return {"id": answer.json()["id"], "sha256": answer.json()["sha256"]}
+
+    async def put_aside(self, code: str, answers: dict[str, Any], **changes: Any) -> dict[str, Any]:
+        """A package that came by the portal for another town, as the clerk sees it."""
+        portal_id = load_catalogue(SHIPPED)[code].mynaportal[0].procedure_id
+        wanted = {
+            "procedure_id": portal_id,
+            "procedure_title": "見本",
+            "municipality_code": "172014",
+            "signed_at": self.clock.now(),
+            "answers": answers,
+            "attachments": [],
+            "card": None,
+        }
+        package = build_package(sandbox_profile(), **(wanted | changes))
+        query = {
+            "source": "mynaportal",
+            "receipt_no": f"R-{new_id().hex[:20]}",
+            "received_at": self.clock.now().isoformat(),
+            "mynaportal_procedure_id": portal_id,
+        }
+        sent = self.headers(Role.SERVICE, "packages:intake", amr=()) | {"Content-Type": "application/zip"}
+        answer = await self.procedures.post("/v1/intake", params=query, content=package, headers=sent)
+        assert answer.json()["outcome"] == "quarantined", answer.text
+        path = f"/v1/quarantined-packages/{answer.json()['quarantined_package_id']}"
+        reading = self.staff("quarantined-packages:read")
+        found: dict[str, Any] = (await self.procedures.get(path, headers=reading)).json()
+        return found
+
+    async def release(self, view: dict[str, Any]) -> None:
+        """The clerk presses the button, and the event reaches this service."""
+        path = f"/v1/quarantined-packages/{view['id']}/release"
+        sent = self.staff("quarantined-packages:release") | {"If-Match": f'"{view["version"]}"'}
+        answer = await self.procedures.post(path, headers=sent)
+        assert answer.status_code == 200, answer.text
+        await self.deliver(UUID(view["id"]))
 
     async def deliver(self, application_id: UUID) -> None:
         """Hand this service the application's events, as its consumers would get them from the log."""

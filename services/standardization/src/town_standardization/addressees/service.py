@@ -84,7 +84,14 @@ async def _find(
         return await repository.by_number(session, policy.read(described.addressee_number))
     key = four_key(described.attributes) if match_by_four else None
     candidates = await repository.by_four(session, key) if key else []
-    return candidates[0] if len(candidates) == 1 else None
+    if len(candidates) != 1 or _told_apart(candidates[0].person_id, described.person_id):
+        return None
+    return candidates[0]
+
+
+def _told_apart(one: UUID | None, other: UUID | None) -> bool:
+    """Whether identity knows these as two persons."""
+    return one is not None and other is not None and one != other
 
 
 async def _number(

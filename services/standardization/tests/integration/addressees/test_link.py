@@ -33,3 +33,13 @@ async def test_the_addressee_of_a_provisional_person_follows_her(world: Any) -> 
 async def test_a_person_nobody_knows_here_changes_nothing(world: Any) -> None:
     await link(world, new_id(), new := new_id())
     assert await of_person(world, new) is None
+
+
+async def test_two_persons_identity_tells_apart_are_never_joined_by_what_they_are_called(world: Any) -> None:
+    first, second = new_id(), new_id()
+    answers = world.sample("LC-01")["answers"]
+    answers["insured_person"].pop("my_number")
+    for person in (first, second):
+        await world.accepted("LC-01", answers, person=person)
+        await world.settle()
+    assert (await of_person(world, first)).id != (await of_person(world, second)).id
