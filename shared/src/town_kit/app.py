@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from town_kit import telemetry
+from town_kit import failpoints, telemetry
 from town_kit.audit import record
 from town_kit.auth.principal import Principal
 from town_kit.db.errors import refusal_of
@@ -49,6 +49,8 @@ _BY_STATUS: Mapping[int, type[Problem]] = {
 
 def create_app(service: Service) -> FastAPI:
     """The ASGI application of ``service``. Its lifespan opens the pool, the notifier and the service's resources."""
+    if service.settings.environment == "production":
+        failpoints.forbid()
     runtime = Runtime(
         service=service.name,
         database=service.database,

@@ -22,6 +22,7 @@ from starlette.responses import Response
 
 from town_kit.auth.principal import Principal, Role
 from town_kit.db.errors import refusal_of
+from town_kit.failpoints import failpoint
 from town_kit.idempotency import Claim, Replay, canonical, claim, stored_answer, strict_json
 from town_kit.problems import (
     FieldError,
@@ -130,6 +131,8 @@ async def transaction(request: Request) -> AsyncIterator[AsyncSession]:
                 raise Replay(stored_answer(stored))
         now.session = session
         yield session
+        failpoint("before-commit")
+    failpoint("after-commit-before-reply")
 
 
 async def _immediate(request: Request) -> AsyncIterator[AsyncSession]:
