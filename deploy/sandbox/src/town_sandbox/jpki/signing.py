@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from town_sandbox.jpki.authority import PrivateKey
 
 _HASHES: dict[str, HashAlgorithm] = {
-    "sha1": SHA1(),  # noqa: S303  # nosec B303 - made to be refused
+    "sha1": SHA1(),  # noqa: S303 - made to be refused  # nosec B303
     "sha256": SHA256(),
     "sha384": SHA384(),
 }
