@@ -46,11 +46,7 @@ log = structlog.get_logger(__name__)
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 JSON_LIMIT = 1024 * 1024
 
-BEGIN = text(
-    "SELECT set_config('town.principal', :principal, true), set_config('town.role', :role, true),"
-    " CASE WHEN :claimed THEN pg_try_advisory_xact_lock(:lock) ELSE true END"
-)
-FIND = text("SELECT fingerprint, status, headers, body FROM idempotency_keys WHERE scope_hash = :scope_hash")
+BEGIN = text("SELECT * FROM town_begin(:principal, :role, :lock, :claim)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,25 +106,23 @@ async def transaction(request: Request) -> AsyncIterator[AsyncSession]:
     """One transaction for one request: principal and role set, key locked, a stored answer replayed."""
     now = handling(request)
     async with now.runtime.database.sessions() as session, session.begin():
-        row = (
+        begun = (
             await session.execute(
                 BEGIN,
                 {
                     "principal": str(now.principal.id) if now.principal else "",
                     "role": now.principal.role.value if now.principal else "",
-                    "claimed": now.claim is not None,
                     "lock": now.claim.lock if now.claim else 0,
+                    "claim": now.claim.scope_hash if now.claim else None,
                 },
             )
         ).one()
-        if not row[2]:
+        if not begun.claimed:
             raise InProgress("同じ操作がまだ終わっていません。数秒後に同じ内容で送り直してください。", retry_after=1)
-        if now.claim is not None:  # a statement of its own: its snapshot must be younger than the lock
-            stored = (await session.execute(FIND, {"scope_hash": now.claim.scope_hash})).one_or_none()
-            if stored is not None and bytes(stored.fingerprint) != now.claim.fingerprint:
+        if now.claim is not None and begun.fingerprint is not None:
+            if bytes(begun.fingerprint) != now.claim.fingerprint:
                 raise IdempotencyMismatch("内容を変えて送るときは、新しい Idempotency-Key を付けてください。")
-            if stored is not None:
-                raise Replay(stored_answer(stored))
+            raise Replay(stored_answer(begun))
         now.session = session
         yield session
         failpoint("before-commit")

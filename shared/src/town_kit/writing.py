@@ -7,7 +7,7 @@ already began; a failure undoes the whole request.
 import json
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -28,32 +28,53 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"""
 
 
 async def finish(session: AsyncSession, now: "Handling", response: Response) -> None:
-    """Write what the request leaves behind; called by the route when the use case has ended well."""
+    """Write what the request leaves behind; called by the route when the use case has ended well.
+
+    New rows of tables marked ``__append_only__`` go in with the rest: they have all their values and nothing waits
+    for them.
+    """
+    appended = [thing for thing in session.new if getattr(type(thing), "__append_only__", False)]
+    for thing in appended:
+        session.expunge(thing)
     await session.flush()
-    events = outbox.take(session.info)
-    audit = _audit_values(session, now)
-    answer = _answer_values(now, response)
-    if events or audit or answer:
+    parts: list[tuple[tuple[str, ...], tuple[Any, ...]]] = [
+        ((_append(type(thing)),), _append_values(thing)) for thing in appended
+    ]
+    if events := outbox.take(session.info):
+        parts.append(((outbox.INSERT,), events))
+    if audit := _audit_values(session, now):
+        parts.append(((record.INSERT_PENDING, record.INSERT_RECORD), audit))
+    if answer := _answer_values(now, response):
+        parts.append(((_ANSWER,), answer))
+    if parts:
         connection = await session.connection()
         driver: Any = (await connection.get_raw_connection()).driver_connection
-        await driver.execute(_statement(bool(events), bool(audit), bool(answer)), *events, *audit, *answer)
+        statement = _statement(tuple((statements, len(values)) for statements, values in parts))
+        await driver.execute(statement, *(value for _, values in parts for value in values))
+
+
+@lru_cache(maxsize=256)
+def _statement(parts: tuple[tuple[tuple[str, ...], int], ...]) -> str:
+    """One statement of several inserts; each part's parameters follow those of the part before it."""
+    shifted: list[str] = []
+    taken = 0
+    for statements, count in parts:
+        shifted += [_shifted(statement, taken) for statement in statements]
+        taken += count
+    named = ", ".join(f"part_{number} AS ({part})" for number, part in enumerate(shifted))
+    return f"WITH {named} SELECT 1"
 
 
 @cache
-def _statement(events: bool, audit: bool, answer: bool) -> str:
-    """One statement of several inserts; each part's parameters follow those of the part before it."""
-    parts: list[str] = []
-    taken = 0
-    for wanted, statements, count in (
-        (events, (outbox.INSERT,), 9),
-        (audit, (record.INSERT_PENDING, record.INSERT_RECORD), len(record.COLUMNS)),
-        (answer, (_ANSWER,), 8),
-    ):
-        if wanted:
-            parts += [_shifted(statement, taken) for statement in statements]
-            taken += count
-    named = ", ".join(f"part_{number} AS ({part})" for number, part in enumerate(parts))
-    return f"WITH {named} SELECT 1"
+def _append(kind: type[Any]) -> str:
+    """The insert of one row of an append-only table; every column is given, no default is applied."""
+    table = kind.__table__
+    columns = ", ".join(column.name for column in table.columns)
+    return f"INSERT INTO {table.name} ({columns}) VALUES ({', '.join(f'${n + 1}' for n in range(len(table.columns)))})"
+
+
+def _append_values(thing: Any) -> tuple[Any, ...]:
+    return tuple(getattr(thing, column.name) for column in type(thing).__table__.columns)
 
 
 def _shifted(statement: str, by: int) -> str:

@@ -98,7 +98,7 @@ def run(choices: Choices, console: Console, last: Callable[[Town], Sequence[Part
         if town.entries():
             parts.append(Part("worker", processes.worker(town), nice=WORKER_NICE))
         if town.entries(vault=True):
-            parts.append(Part("vault", processes.vault(town, vault), account=account))
+            parts.append(Part("vault", processes.vault(town, vault), nice=WORKER_NICE, account=account))
         return Supervisor([*parts, *last(town)], place.logs, watch=database.watch).run()
     finally:
         database.stop()

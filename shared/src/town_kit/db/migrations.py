@@ -99,7 +99,7 @@ def drop_kit_tables(op: Operations) -> None:
 
     for table in ("blob_chunks", "blobs", *(t for t in GRANTS if not t.startswith("blob"))):
         op.execute(f"DROP TABLE IF EXISTS {table} CASCADE")
-    op.execute("DROP FUNCTION town_principal(), town_role()")
+    op.execute("DROP FUNCTION town_begin(text, text, bigint, bytea), town_principal(), town_role()")
 
 
 def row_security(

@@ -40,6 +40,26 @@ MESSAGING = (
     "CREATE INDEX dead_letters_open ON dead_letters (consumer, topic, key) WHERE settled_at IS NULL",
 )
 
+# One round trip at the start of a request. Each statement of a VOLATILE function sees its own snapshot, so the stored
+# answer is looked up with one that is younger than the lock: a single statement would miss an answer committed while
+# it waited its turn.
+BEGINNING = (
+    """CREATE FUNCTION town_begin(who text, as_role text, claim_lock bigint, claim bytea)
+       RETURNS TABLE (claimed boolean, fingerprint bytea, status int, headers jsonb, body bytea)
+       LANGUAGE plpgsql VOLATILE AS $$
+       BEGIN
+         PERFORM set_config('town.principal', who, true), set_config('town.role', as_role, true);
+         IF claim IS NULL THEN
+           RETURN QUERY SELECT true, NULL::bytea, NULL::int, NULL::jsonb, NULL::bytea;
+         ELSIF NOT pg_try_advisory_xact_lock(claim_lock) THEN
+           RETURN QUERY SELECT false, NULL::bytea, NULL::int, NULL::jsonb, NULL::bytea;
+         ELSE
+           RETURN QUERY SELECT true, k.fingerprint, k.status, k.headers, k.body
+             FROM (SELECT 1) AS one LEFT JOIN idempotency_keys k ON k.scope_hash = claim;
+         END IF;
+       END $$""",
+)
+
 IDEMPOTENCY = (
     """CREATE TABLE idempotency_keys (
          scope_hash bytea PRIMARY KEY, principal uuid, fingerprint bytea NOT NULL,
@@ -65,4 +85,4 @@ GRANTS = {
 
 def kit_statements() -> Sequence[str]:
     """The statements that make the kit's tables, in order."""
-    return (*FUNCTIONS, *MESSAGING, *IDEMPOTENCY, *record.DDL, *chain.DDL, *blobs.DDL)
+    return (*FUNCTIONS, *MESSAGING, *IDEMPOTENCY, *BEGINNING, *record.DDL, *chain.DDL, *blobs.DDL)

@@ -50,12 +50,31 @@ class KafkaLog:
             return
         try:
             answer = await (await self._administrator()).create_topics(topics, timeout_ms=REQUEST_MS)
+            for name, code, *_ in answer.topic_errors:
+                if code not in (0, TopicAlreadyExistsError.errno):
+                    raise TransportError(f"{name}: {for_code(code).__name__}")
+            await self._until_there({topic.name for topic in topics})
         except (KafkaError, OSError) as error:
             await self.close()
             raise _failure(error) from error
-        for name, code, *_ in answer.topic_errors:
-            if code not in (0, TopicAlreadyExistsError.errno):
-                raise TransportError(f"{name}: {for_code(code).__name__}")
+
+    async def _until_there(self, names: set[str]) -> None:
+        """Wait until the brokers tell of new topics: a reader that comes before would see nothing for seconds."""
+        give_up = asyncio.get_running_loop().time() + REQUEST_MS / 1000
+        while names - {topic for topic, _ in await self._partitions(names)}:
+            if asyncio.get_running_loop().time() > give_up:
+                raise TransportError("Apache Kafka: the new topics have no leader yet")
+            await asyncio.sleep(0.05)
+
+    async def _partitions(self, topics: Iterable[str]) -> list[Partition]:
+        """The partitions that have a leader; none of a topic where one has not."""
+        known = await (await self._administrator()).describe_topics(list(topics))
+        return [
+            (topic["topic"], partition["partition"])
+            for topic in known
+            if topic["error_code"] == 0 and all(partition["error_code"] == 0 for partition in topic["partitions"])
+            for partition in topic["partitions"]
+        ]
 
     async def delete_topics(self, names: Iterable[str]) -> None:
         """Remove topics and all they hold."""
@@ -72,13 +91,7 @@ class KafkaLog:
     async def end_offsets(self, topics: Iterable[str]) -> dict[Partition, int]:
         """The offset the next message of each partition will get."""
         try:
-            known = await (await self._administrator()).describe_topics(list(topics))
-            wanted = [
-                TopicPartition(topic["topic"], partition["partition"])
-                for topic in known
-                if topic["error_code"] == 0
-                for partition in topic["partitions"]
-            ]
+            wanted = [TopicPartition(*place) for place in await self._partitions(topics)]
             if not wanted:
                 return {}
             found = await (await self._questioner()).end_offsets(wanted)

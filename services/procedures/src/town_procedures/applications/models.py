@@ -21,6 +21,7 @@ class ApplicationParty(Base):
     """
 
     __tablename__ = "application_parties"
+    __append_only__ = True
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     application_id: Mapped[UUID] = mapped_column(ForeignKey("applications.id"))
@@ -33,6 +34,7 @@ class ApplicationTransition(Base):
     """経過: one move of an application, kept for ever."""
 
     __tablename__ = "application_transitions"
+    __append_only__ = True
 
     application_id: Mapped[UUID] = mapped_column(ForeignKey("applications.id"), primary_key=True)
     sequence: Mapped[int] = mapped_column(primary_key=True)
@@ -148,6 +150,7 @@ class Application(Base, Aggregate):
             actor_id=actor_id,
             reason_code=reason_code,
             note=None,
+            counted=False,
         )
         if "reason_code" in kind.model_fields:
             facts["reason_code"] = reason_code

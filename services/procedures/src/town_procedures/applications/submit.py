@@ -248,7 +248,13 @@ def party_refs(parties: Sequence[Party]) -> list[dict[str, Any]]:
 def party_rows(application_id: UUID, parties: Sequence[Party]) -> list[ApplicationParty]:
     """The rows row security goes through."""
     return [
-        ApplicationParty(application_id=application_id, role=p.role.value, person_id=p.person_id, protected=p.protected)
+        ApplicationParty(
+            id=new_id(),
+            application_id=application_id,
+            role=p.role.value,
+            person_id=p.person_id,
+            protected=p.protected,
+        )
         for p in parties
     ]
 
