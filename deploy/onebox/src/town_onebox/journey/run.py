@@ -48,6 +48,8 @@ async def _travel(town: Town, console: Console, stop: asyncio.Event, *, once: bo
             files.end(ok=False)
             return await _stay(town, client, files, stop, once=once, code=1)
         console.print(f"[dim]  ready after {time.monotonic() - began:.1f} s[/]\n", highlight=False)
+        if not once:
+            await _renew(town, client, files)
         async with watching(town) as watcher:
             ok = await _hops(traveller, watcher, console, files)
         files.end(ok=ok)
@@ -135,15 +137,20 @@ async def _stay(
 ) -> int:
     """Keep test tokens on the page until the town stops."""
     while not once and not stop.is_set():
-        try:
-            files.tokens(await _accounts(town, client))
-        except FAILURES:
-            files.tokens([])
+        await _renew(town, client, files)
         try:
             await asyncio.wait_for(stop.wait(), RENEW_SECONDS)
         except TimeoutError:
             continue
     return code
+
+
+async def _renew(town: Town, client: httpx.AsyncClient, files: ShowcaseFiles) -> None:
+    """Fresh test tokens for the first page; none while somebody cannot sign in."""
+    try:
+        files.tokens(await _accounts(town, client))
+    except FAILURES:
+        files.tokens([])
 
 
 async def _accounts(town: Town, client: httpx.AsyncClient) -> list[dict[str, Any]]:
