@@ -1,7 +1,5 @@
 """The vault: what was encrypted to it opens, what was changed does not, and nothing shows a number."""
 
-import os
-
 import pytest
 
 from town_kit.ids import new_id
@@ -26,7 +24,7 @@ def test_an_older_key_still_opens_what_waits() -> None:
     assert vault(newest, older).open(older.public_key().encrypt(b"123456789018")) == NUMBER
 
 
-@pytest.mark.parametrize("content", [b"123456789019", b"", "１２３４５６７８９０１８".encode(), os.urandom(20)])
+@pytest.mark.parametrize("content", [b"123456789019", b"", "１２３４５６７８９０１８".encode(), bytes(range(200, 220))])
 def test_what_is_no_number_is_refused(content: bytes) -> None:
     key = VaultPrivateKey.generate()
     with pytest.raises(NumberRefused):
