@@ -68,7 +68,8 @@ class KafkaLog:
 
     async def _partitions(self, topics: Iterable[str]) -> list[Partition]:
         """The partitions that have a leader; none of a topic where one has not."""
-        known = await (await self._administrator()).describe_topics(list(topics))
+        admin, names = await self._administrator(), list(topics)
+        known = await admin.describe_topics(names) if names else []
         return [
             (topic["topic"], partition["partition"])
             for topic in known
