@@ -6,7 +6,6 @@ Nothing in a service changes: what differs is settings. What the processes must 
 
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +13,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from town_kit.db.server import die_with_parent
 from town_kit.messaging.kafka_node import start_kafka
 from town_kit.settings import Zone
 from town_onebox import sandbox, secrets, vault_user
@@ -118,12 +116,9 @@ def become_service(directory: Path, name: str, role: str) -> None:
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.writelines(f"{key}={value}\n" for key, value in environment.items())
-    if entry.vault and account.name is not None:
+    if entry.vault:
         account.give(path)
         become(account)
-        ask_again = die_with_parent(signal.SIGTERM)  # changing the user made the kernel forget
-        if ask_again is not None:
-            ask_again()
     module, _, app = entry.command.partition(":")
     program = f"from {module} import {app} as app; app()"
     host, port = town.service_urls.get(name, ":").removeprefix("http://").rsplit(":", 1)

@@ -15,13 +15,16 @@ from town_kit import http, telemetry
 from town_kit.admission import Admission
 from town_kit.app import create_app
 from town_kit.db import assert_durable
+from town_kit.db.server_files import Account
 from town_kit.logging import configure as configure_logging
 from town_kit.service import Service
-from town_kit.settings import Zone
+from town_kit.settings import ServiceSettings, Zone
 from town_kit.worker import work
 from town_onebox import serving
 from town_onebox.assembly import Process, Town
+from town_onebox.registry import Entry
 from town_onebox.serving import Listener
+from town_onebox.supervisor import become
 
 
 def web(
@@ -70,21 +73,35 @@ def worker(town: Town) -> Callable[[], int]:
     return partial(_run, town, "worker", body)
 
 
-def vault(town: Town, listening: Sequence[socket.socket]) -> Callable[[], int]:
-    """The vault: the MY_NUMBER zone with its own listener, relay, consumers and jobs."""
+def vault(town: Town, listening: Sequence[socket.socket], account: Account) -> Callable[[], int]:
+    """The vault: the MY_NUMBER zone with its own listener, relay, consumers and jobs, as a user of its own.
 
-    async def body(stop: asyncio.Event) -> None:
-        apps = [create_app(town.service(entry.name, Process.VAULT)) for entry in town.entries(vault=True)]
-        services = [town.service(entry.name, Process.VAULT) for entry in town.entries(vault=True)]
-        await _check_durable(town, services)
-        async with AsyncExitStack() as stack:
-            for app in apps:
-                await stack.enter_async_context(_lifespan(app))
-            await stack.enter_async_context(serving.working([partial(work, service) for service in services]))
-            await stack.enter_async_context(serving.serving([Listener(Admission(app), listening) for app in apps]))
-            await stop.wait()
+    Its settings are read before the user changes, because they also name what only the town's user may look up.
+    """
 
-    return partial(_run, town, "vault", body)
+    def body() -> int:
+        known = [(entry, town.settings(entry, Process.VAULT)) for entry in town.entries(vault=True)]
+        become(account)
+        return _run(town, "vault", partial(_vault, town, known, listening))
+
+    return body
+
+
+async def _vault(
+    town: Town,
+    known: Sequence[tuple[Entry, ServiceSettings]],
+    listening: Sequence[socket.socket],
+    stop: asyncio.Event,
+) -> None:
+    apps = [create_app(entry.create(settings)) for entry, settings in known]
+    services = [entry.create(settings) for entry, settings in known]
+    await _check_durable(town, services)
+    async with AsyncExitStack() as stack:
+        for app in apps:
+            await stack.enter_async_context(_lifespan(app))
+        await stack.enter_async_context(serving.working([partial(work, service) for service in services]))
+        await stack.enter_async_context(serving.serving([Listener(Admission(app), listening) for app in apps]))
+        await stop.wait()
 
 
 def _lifespan(app: FastAPI) -> AbstractAsyncContextManager[object]:

@@ -37,7 +37,6 @@ class Part:
         body: what a forked child runs; its result is the exit code. Or:
         command: what is started as a program, with ``environment`` beside the supervisor's own.
         nice: added to the priority; 10 for background work.
-        account: as whom a forked child runs.
         terminal: it writes to the terminal instead of its log.
         final: it ends by itself, and the town ends with its exit code.
         stops_last: it is stopped after the others (the outside world, a broker).
@@ -48,7 +47,6 @@ class Part:
     command: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     nice: int = 0
-    account: Account | None = None
     terminal: bool = False
     final: bool = False
     stops_last: bool = False
@@ -216,20 +214,26 @@ def _child(part: Part, logs: Path, parent: int) -> int:
         os.close(log)
     if part.nice:
         os.nice(part.nice)
-    if part.account is not None and part.account.name is not None:
-        become(part.account)
-    last_wish = die_with_parent(signal.SIGTERM)
-    if last_wish is not None:
-        last_wish()
-        if os.getppid() != parent:
-            return 1
+    end_with_parent()
+    if os.getppid() != parent:
+        return 1
     assert part.body is not None
     return part.body() or 0
 
 
+def end_with_parent() -> None:
+    """Get SIGTERM when the supervisor dies; Linux only."""
+    last_wish = die_with_parent(signal.SIGTERM)
+    if last_wish is not None:
+        last_wish()
+
+
 def become(account: Account) -> None:
     """Run as ``account`` from here on, with a home of its own: asyncpg would look into the old one."""
+    if account.name is None:
+        return
     os.setgroups([])
     os.setresgid(account.gid, account.gid, account.gid)
     os.setresuid(account.uid, account.uid, account.uid)
     os.environ["HOME"] = "/nonexistent"
+    end_with_parent()  # changing the user made the kernel forget

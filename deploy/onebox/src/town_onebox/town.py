@@ -98,7 +98,7 @@ def run(choices: Choices, console: Console, last: Callable[[Town], Sequence[Part
         if town.entries():
             parts.append(Part("worker", processes.worker(town), nice=WORKER_NICE))
         if town.entries(vault=True):
-            parts.append(Part("vault", processes.vault(town, vault), nice=WORKER_NICE, account=account))
+            parts.append(Part("vault", processes.vault(town, vault, account), nice=WORKER_NICE))
         return Supervisor([*parts, *last(town)], place.logs, watch=database.watch).run()
     finally:
         database.stop()
@@ -111,7 +111,7 @@ def set_up(place: Place, choices: Choices, vault: Account, admin_dsn: str, conso
     made = secrets.prepare(place)
     made_for_vault = secrets.prepare_vault(place, vault)
     for business in BUSINESSES:
-        (place.drop / business).mkdir(exist_ok=True, mode=0o755)
+        (place.drop / business).mkdir(exist_ok=True, mode=0o750)
         vault.give(place.drop / business)
     if choices.sandbox:
         console.print("  test cards of the sandbox", style="dim")
