@@ -31,6 +31,12 @@ def routes(app: Any) -> list[tuple[APIRoute, Policy]]:
     return found
 
 
+def scopes_of(composed: Any, role: Role) -> str:
+    """Every scope some route asks of the role: an app's route may ask several services in the caller's name."""
+    declared = (policy for app in composed.apps.values() for _, policy in routes(app))
+    return " ".join(sorted({p.scope for p in declared if p.scope is not None and role in p.roles}))
+
+
 def concrete(path: str) -> str:
     return re.sub(r"\{[^}]*\}", lambda _: str(new_id()), path)
 
@@ -88,7 +94,7 @@ async def test_the_right_caller_is_let_in_and_finds_nothing_of_somebody_else(com
         if policy.scope is None:
             continue
         for role in policy.roles:
-            token = composed.issuer.token(role, policy.scope, amr=("pwd", "otp"))
+            token = composed.issuer.token(role, scopes_of(composed, role), amr=("pwd", "otp"))
             answer = await ask(composed, service, route, policy, {"Authorization": f"Bearer {token}"})
             assert answer.status_code not in {401, 403}, (route.path, role, answer.text)
             assert answer.status_code < 500 or answer.status_code == 503, (route.path, role, answer.text)

@@ -43,4 +43,8 @@ def adapters_of(request: Request) -> Adapters:
     return found
 
 
-Wired = Annotated[Adapters, Depends(adapters_of)]
+async def _adapters(request: Request) -> Adapters:
+    return adapters_of(request)  # a coroutine, because FastAPI runs a plain function in a thread
+
+
+Wired = Annotated[Adapters, Depends(_adapters)]

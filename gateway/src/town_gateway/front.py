@@ -16,6 +16,7 @@ from town_gateway.routes import Match, RouteTable
 from town_kit import telemetry
 from town_kit.asgi import App, Header, Message, Receive, Scope, Send, header, send_problem
 from town_kit.auth import Principal, TokenVerifier
+from town_kit.jp import contains_my_number
 from town_kit.problems import DependencyUnavailable, InvalidToken, NotFound, Problem, RateLimited
 
 _TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -147,13 +148,16 @@ class Front:
 
 
 def _identify(scope: Scope) -> tuple[bytes, bytes]:
-    """The request's id and trace: the client's when well formed, else new (W3C Trace Context)."""
+    """The request's id and trace: the client's when well formed, else new (W3C Trace Context).
+
+    An id in which a My Number could stand is replaced too: it goes back in the answer and on into logs.
+    """
     request_id = header(scope, b"x-request-id")
     traceparent = header(scope, b"traceparent")
     if traceparent is None or not _TRACEPARENT.fullmatch(traceparent):
         fresh = secrets.token_hex(24).encode()
         traceparent = b"00-" + fresh[:32] + b"-" + fresh[32:] + b"-01"
-    if request_id is None or not _REQUEST_ID.fullmatch(request_id):
+    if request_id is None or not _REQUEST_ID.fullmatch(request_id) or contains_my_number(request_id.decode()):
         request_id = traceparent[3:35]
     return request_id, traceparent
 

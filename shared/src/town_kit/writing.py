@@ -11,6 +11,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
@@ -38,7 +39,7 @@ async def finish(session: AsyncSession, now: "Handling", response: Response) -> 
         session.expunge(thing)
     await session.flush()
     parts: list[tuple[tuple[str, ...], tuple[Any, ...]]] = [
-        ((_append(type(thing)),), _append_values(thing)) for thing in appended
+        ((_append(type(thing).__table__),), _append_values(thing)) for thing in appended
     ]
     if events := outbox.take(session.info):
         parts.append(((outbox.INSERT,), events))
@@ -66,11 +67,11 @@ def _statement(parts: tuple[tuple[tuple[str, ...], int], ...]) -> str:
 
 
 @cache
-def _append(kind: type[Any]) -> str:
+def _append(table: Table) -> str:
     """The insert of one row of an append-only table; every column is given, no default is applied."""
-    table = kind.__table__
     columns = ", ".join(column.name for column in table.columns)
-    return f"INSERT INTO {table.name} ({columns}) VALUES ({', '.join(f'${n + 1}' for n in range(len(table.columns)))})"
+    places = ", ".join(f"${number}" for number in range(1, len(table.columns) + 1))
+    return f"INSERT INTO {table.name} ({columns}) VALUES ({places})"  # noqa: S608 - names from our own models
 
 
 def _append_values(thing: Any) -> tuple[Any, ...]:

@@ -90,7 +90,7 @@ class Ports:
     principal: Principal
 
 
-def _ports(request: Request) -> Ports:
+async def _ports(request: Request) -> Ports:
     found: Ports = request.app.state.runtime.extras["ports"]
     return found
 

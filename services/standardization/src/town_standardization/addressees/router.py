@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 
-from town_kit.auth import SERVICE, VENDOR
+from town_kit.auth import VENDOR
 from town_kit.idempotency import strict_json
 from town_kit.problems import InvalidToken, PayloadTooLarge, Problem
 from town_kit.routing import Actor, Audit, Begin, TownRouter
@@ -38,7 +38,7 @@ def numbering_router(path: str) -> TownRouter:
     @router.post(
         path,
         scope=f"{BUSINESS}:{path.lstrip('/')}:Create",
-        roles=(VENDOR, SERVICE),
+        roles=(VENDOR,),
         audit=Audit("addressee.number", basis="番号法9条", purpose="031 住登外者宛名番号管理"),
         official=SPECIFICATION,
         refusal=refuse,
