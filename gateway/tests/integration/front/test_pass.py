@@ -94,6 +94,14 @@ async def test_the_trace_goes_on_and_the_request_has_one_id(gateway: Any, asked:
     assert answer.headers["x-request-id"].encode() == seen(asked)[b"traceparent"][3:35]
 
 
+@pytest.mark.case("D-38")
+async def test_a_my_number_is_no_request_id(gateway: Any, asked: list[Scope]) -> None:
+    answer = await gateway.get("/procedures/v1/procedures", headers={"X-Request-Id": "id-1234-5678-9018"})
+
+    assert "9018" not in answer.headers["x-request-id"]
+    assert seen(asked)[b"x-request-id"] == answer.headers["x-request-id"].encode()
+
+
 @pytest.mark.case("D-26")
 async def test_who_asks_too_often_is_told_when_to_come_again_and_others_are_not_affected(
     started: Any, gateway_settings: Any, issuer: Issuer
