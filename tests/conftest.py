@@ -2,13 +2,15 @@
 
 import json
 import os
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 from fastapi import FastAPI
 
 from town_identity.keys import KeyRing
@@ -18,14 +20,16 @@ from town_kit.db.server_files import Account
 from town_kit.service import Service
 from town_kit.testing import Issuer, PostgresServer
 from town_kit.testing.auth import ISSUER
-from town_onebox import clients, secrets
+from town_onebox import clients, secrets, testing
 from town_onebox.assembly import Process, Town
 from town_onebox.place import Place
 from town_onebox.registry import ENTRIES
 from town_onebox.sandbox import prepare
+from town_onebox.testing import Collector, RunningTown
 
 ROOT = Path(__file__).parents[1]
 NOWHERE = "http://127.0.0.1:9"
+GENEROUS = {"quota": 1_000_000, "window": 60}  # for callers that do a year's work in a minute
 OUTSIDE = ("mynaportal", "fcm", "smtp", "smtp_control", "core_system", "oidc", "audit_anchor")
 
 
@@ -87,3 +91,39 @@ async def composed(town: Town, issuer: Issuer) -> AsyncIterator[Composed]:
             await stack.enter_async_context(app.router.lifespan_context(app))
             stack.push_async_callback(service.database.engine.dispose)
         yield Composed(town, services, apps, issuer)
+
+
+@dataclass(frozen=True)
+class Journey:
+    """One `run --once` on a directory of its own: what came of it."""
+
+    directory: Path
+    done: "subprocess.CompletedProcess[str]"
+
+
+@pytest.fixture(scope="session")
+def journey() -> Iterator[Journey]:
+    """The whole town as real processes, through which one application went; it has ended by now."""
+    with testing.directory() as place:
+        place.mkdir()
+        limits = dict.fromkeys(("anonymous", "resident", "staff", "vendor", "service"), GENEROUS)
+        (place / "town.yaml").write_text(yaml.safe_dump({"gateway": {"rate_limits": limits}}))
+        yield Journey(place, testing.journey(place))
+
+
+@pytest.fixture(scope="session")
+def collector() -> Iterator[Collector]:
+    """What takes in the traces and metrics of the running town."""
+    with Collector() as listening:
+        yield listening
+
+
+@pytest.fixture(scope="session")
+def running_town(journey: Journey, collector: Collector) -> Iterator[RunningTown]:
+    """The same town, serving again with its sandbox; tests share it, so that each minds its own applications only."""
+    town = RunningTown(journey.directory, {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.address})
+    try:
+        yield town
+    finally:
+        code = town.stop()
+    assert code == 0, testing.logs(journey.directory)
