@@ -4,8 +4,8 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -14,8 +14,9 @@ import typer
 import uvicorn
 from pydantic import SecretStr, ValidationError
 from rich.console import Console
+from starlette.applications import Starlette
 
-from town_kit import logging, telemetry
+from town_kit import logging, readiness, telemetry
 from town_kit.admission import Admission
 from town_kit.app import create_app
 from town_kit.asgi import App
@@ -23,6 +24,7 @@ from town_kit.audit.verify import Head, verify
 from town_kit.clock import JST
 from town_kit.db import migrations
 from town_kit.db.engine import assert_durable
+from town_kit.health import health_routes
 from town_kit.messaging import dead_letters
 from town_kit.messaging.consumer import Processing, driver_of
 from town_kit.messaging.relay import replay
@@ -68,12 +70,18 @@ def service_cli(create: Callable[[], Service], *, application: Callable[[Service
         asyncio.run(_serve(service, application(service), listening))
 
     @app.command("work")
-    def work_command() -> None:
+    def work_command(
+        host: Annotated[str, typer.Option(help="Address on which /livez and /readyz are answered.")] = "127.0.0.1",
+        health_port: Annotated[int | None, typer.Option(help="Port of /livez and /readyz; none: no listener.")] = None,
+    ) -> None:
         """Run relay, consumers and jobs until SIGTERM."""
         service = _made(create)
         telemetry.configure(service.name, endpoint=service.settings.otlp_endpoint)
+        listening = _listen(host, health_port, None) if health_port is not None else None
+        if listening is not None:
+            _out.print(f"{service.name} tells its health on {_address(listening)}", highlight=False)
         with suppress(KeyboardInterrupt, asyncio.CancelledError):
-            asyncio.run(_work(service))
+            asyncio.run(_work(service, listening))
 
     @app.command("migrate")
     def migrate_command(
@@ -219,15 +227,37 @@ async def _serve(service: Service, application: App, listening: socket.socket) -
         telemetry.shutdown()
 
 
-async def _work(service: Service) -> None:
+async def _work(service: Service, listening: socket.socket | None = None) -> None:
     await _check_durable(service)
     working = asyncio.create_task(work(service))
     for kind in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(kind, working.cancel)
+    telling = asyncio.create_task(_tell_health(service, listening)) if listening is not None else None
     try:
         await working
     finally:
+        if telling is not None:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
         telemetry.shutdown()
+
+
+class _Beside(uvicorn.Server):
+    """A server that leaves the signals to the work it stands beside."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+async def _tell_health(service: Service, listening: socket.socket) -> None:
+    """Answer ``/livez`` and ``/readyz`` on the loop of the work: a loop that hangs does not answer."""
+    application = Starlette(routes=health_routes(readiness.checks(service)))
+    configuration = uvicorn.Config(
+        application, log_config=None, access_log=False, ws="none", lifespan="off", server_header=False
+    )
+    await _Beside(configuration).serve(sockets=[listening])
 
 
 async def _check_durable(service: Service) -> None:

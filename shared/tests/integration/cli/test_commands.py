@@ -240,3 +240,22 @@ def test_a_service_serves_until_it_is_told_to_end(
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) in {0, -signal.SIGTERM}
+
+
+def test_a_worker_tells_its_health_while_it_works(own_urls: DatabaseUrls, kit_migrations: Path, tmp_path: Path) -> None:
+    script = tmp_path / "service.py"
+    script.write_text(SCRIPT.format(migrations=str(kit_migrations)))
+    environment = {**os.environ, **{name.upper(): value for name, value in settings(own_urls).items()}}
+    command = [sys.executable, str(script), "work", "--health-port", "0"]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().split()[-1]
+        transport = httpx.HTTPTransport(retries=5)
+        with httpx.Client(transport=transport, base_url=address, timeout=10, trust_env=False) as client:
+            assert client.get("/livez").json() == {"status": "alive"}
+            checks = client.get("/readyz").json()["checks"]
+        assert checks["database"] == checks["migrations"] == "ok"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) in {0, -signal.SIGTERM}
