@@ -28,7 +28,7 @@ def start(tmp_path: Path, script: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen([sys.executable, str(program), str(tmp_path)])
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 10) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
     give_up = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < give_up, "it did not happen"
@@ -60,7 +60,7 @@ def test_a_killed_process_is_started_again(tmp_path: Path) -> None:
     os.kill(int(lines(tmp_path / "pids")[0]), signal.SIGKILL)
     eventually(lambda: len(lines(tmp_path / "pids")) == 2)
     town.terminate()
-    assert town.wait(10) == 0
+    assert town.wait(60) == 0
     assert not alive(int(lines(tmp_path / "pids")[1]))
 
 
@@ -86,7 +86,7 @@ def test_a_final_process_ends_the_town_with_its_code(tmp_path: Path) -> None:
         sys.exit(Supervisor([Part("other", other), Part("last", last, final=True)], here).run())
         """,
     )
-    assert town.wait(10) == 7
+    assert town.wait(60) == 7
     assert not alive(int(lines(tmp_path / "other")[0]))
 
 
@@ -102,7 +102,7 @@ def test_a_program_that_ends_is_started_again_and_its_output_is_in_its_log(tmp_p
         lambda: (tmp_path / "echo.log").exists() and (tmp_path / "echo.log").read_text().count("hello town") >= 2
     )
     town.terminate()
-    assert town.wait(10) == 0
+    assert town.wait(60) == 0
 
 
 def test_a_child_handles_signals_itself(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_child_handles_signals_itself(tmp_path: Path) -> None:
     )
     eventually(lambda: lines(tmp_path / "handlers") == [f"{int(signal.SIG_DFL)},{int(signal.SIG_DFL)}"])
     town.terminate()
-    assert town.wait(10) == 0
+    assert town.wait(60) == 0
 
 
 def test_no_caller_is_refused_while_a_killed_process_is_replaced(tmp_path: Path) -> None:
@@ -141,8 +141,8 @@ def test_no_caller_is_refused_while_a_killed_process_is_replaced(tmp_path: Path)
         serving = int(lines(tmp_path / "pids")[-1])
         os.kill(serving, signal.SIGKILL)
         eventually(lambda pid=serving: not alive(pid))  # type: ignore[misc]
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as caller:
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as caller:
             assert caller.recv(4) == b"here"
         assert len(lines(tmp_path / "pids")) == kills + 1
     town.terminate()
-    assert town.wait(10) == 0
+    assert town.wait(60) == 0
