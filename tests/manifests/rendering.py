@@ -1,0 +1,60 @@
+"""What the overlays render to, and what compose resolves to, by the tools that `make manifests` builds."""
+
+import json
+import os
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ROOT / ".venv" / "tools"
+OVERLAYS = ("dev", "prod")
+
+
+def tool(name: str) -> Path:
+    """A tool, or a skip that says what is missing; where CI=true a failure."""
+    path = TOOLS / name
+    if not path.exists():
+        reason = f"{name} is not built: `make manifests` builds it where Go is installed"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return path
+
+
+def rendered(overlay: str) -> list[dict[str, Any]]:
+    """The documents of an overlay, as kustomize writes them."""
+    return _rendered(str(tool("kustomize")), overlay)
+
+
+@cache
+def _rendered(kustomize: str, overlay: str) -> list[dict[str, Any]]:
+    done = subprocess.run(
+        [kustomize, "build", str(ROOT / "k8s" / "overlays" / overlay)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr, done.stderr  # a deprecated field is told there
+    return list(yaml.load_all(done.stdout, Loader=yaml.CSafeLoader))
+
+
+def composed(path: Path, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """What compose-go makes of a file."""
+    return subprocess.run(
+        [str(tool("compose-check")), str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.environ["PATH"], "TOWN_SECRETS": "/secrets", **(environment or {})},
+    )
+
+
+def compose_services() -> dict[str, Any]:
+    """The services of the compose file, resolved."""
+    done = composed(ROOT / "deploy" / "compose" / "compose.yaml")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)["services"]
+    return found
