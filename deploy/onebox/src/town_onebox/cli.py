@@ -73,6 +73,8 @@ def main() -> None:
     """The entry point; what an operator can mend is told in one sentence."""
     try:
         app()
+    except KeyboardInterrupt:
+        sys.exit(130)
     except (NoServer, NoKafka, RuntimeError, ValueError) as failure:
         print(f"{type(failure).__name__}: {failure}", file=sys.stderr)
         sys.exit(1)

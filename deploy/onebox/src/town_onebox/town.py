@@ -15,7 +15,7 @@ import yaml
 from rich.console import Console
 
 from town_kit.db import server
-from town_kit.db.server_files import Account, account_for_server, data_directory
+from town_kit.db.server_files import Account, NoServer, account_for_server, data_directory
 from town_kit.settings import Zone
 from town_onebox import clients, databases, processes, sandbox, secrets, vault_user
 from town_onebox.assembly import BUSINESSES, LOG_DATABASES, Town
@@ -159,10 +159,14 @@ class DatabaseServer:
         return server.start(self._place.postgres, environment=self._environment)
 
     def watch(self) -> None:
-        """Start it again when it has ended."""
-        if not self.server.alive():
-            print("[town] PostgreSQL ended; starting it again", file=sys.stderr, flush=True)
+        """Start it again when it has ended; what a killed one leaves behind may need a moment to go."""
+        if self.server.alive():
+            return
+        try:
             self.server = self._start()
+            print(f"[town] PostgreSQL had ended; it runs again on port {self.server.port}", file=sys.stderr, flush=True)
+        except NoServer as failure:
+            print(f"[town] {failure}", file=sys.stderr, flush=True)
 
     def stop(self) -> None:
         """Stop it; the last thing the town does."""
