@@ -58,7 +58,7 @@ def create_service(settings: GatewaySettings, *, clock: Clock | None = None) -> 
         ),
         events=(PortalPollRequested,),
         resources=(open_ways,),
-        extras={"adapters": wiring.adapters(settings, clock), "limiter": limiter, "forwarders": ways},
+        extras={"ports": wiring.ports(settings, clock), "limiter": limiter, "forwarders": ways},
     )
 
 

@@ -8,12 +8,12 @@ from functools import partial
 import httpx
 from pydantic import SecretStr
 
-from town_gateway.adapters import Adapters, Connect
 from town_gateway.mynaportal.intake import IntakeClient
 from town_gateway.mynaportal.portal import PortalClient
 from town_gateway.mynaportal.profile import load_profile
 from town_gateway.openapi_merge import Description
 from town_gateway.portal.showcase import Showcase
+from town_gateway.ports import Connect, Ports
 from town_gateway.routes import ROUTES
 from town_gateway.settings import ConnectorSettings, GatewaySettings
 from town_kit import http
@@ -40,12 +40,12 @@ def connection(address: str) -> Connect:
     return opens
 
 
-def adapters(settings: GatewaySettings, clock: Clock) -> Adapters:
+def ports(settings: GatewaySettings, clock: Clock) -> Ports:
     """All ports of the gateway's own routes."""
     if settings.showcase is not None and settings.environment == "production":
         raise RuntimeError("TOWN_GATEWAY_SHOWCASE shows test tokens: remove it from the production profile")
     services = {route.service: connection(settings.addresses[route.service]) for route in ROUTES}
-    return Adapters(
+    return Ports(
         clock=clock,
         services=services,
         webhook_secret=settings.webhook_secret,

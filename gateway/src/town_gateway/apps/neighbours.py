@@ -8,7 +8,7 @@ import httpx
 from fastapi import Request
 from starlette.responses import Response
 
-from town_gateway.adapters import Connect
+from town_gateway.ports import Connect
 from town_kit.problems import URN, DependencyUnavailable, Problem
 
 SECONDS = 10.0

@@ -15,9 +15,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from standardwebhooks import Webhook
 
-from town_gateway.adapters import Wired
 from town_gateway.mynaportal.events import PortalPollRequested
 from town_gateway.mynaportal.models import Portal, WebhookMessage
+from town_gateway.ports import Wired
 from town_kit.clock import Clock
 from town_kit.db import Database
 from town_kit.messaging import outbox

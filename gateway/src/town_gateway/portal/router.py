@@ -8,7 +8,7 @@ from importlib import resources
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from town_gateway.adapters import adapters_of
+from town_gateway.ports import ports_of
 from town_kit.openapi import describe
 from town_kit.routing import TownRouter
 
@@ -50,18 +50,18 @@ def _page(name: str, media_type: str) -> Endpoint:
 
 
 async def _openapi(request: Request) -> Response:
-    document = await adapters_of(request).description.document(describe(request.app))
+    document = await ports_of(request).description.document(describe(request.app))
     return JSONResponse(document, headers={"Cache-Control": "no-cache"})
 
 
 async def _journey(request: Request) -> Response:
-    wired = adapters_of(request)
+    wired = ports_of(request)
     state = await wired.showcase.state()
     return JSONResponse({"municipality": wired.municipality, **state}, headers={"Cache-Control": "no-store"})
 
 
 async def _test_tokens(request: Request) -> Response:
-    return JSONResponse(await adapters_of(request).showcase.tokens(), headers={"Cache-Control": "no-store"})
+    return JSONResponse(await ports_of(request).showcase.tokens(), headers={"Cache-Control": "no-store"})
 
 
 def _pages() -> TownRouter:

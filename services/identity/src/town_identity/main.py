@@ -48,5 +48,5 @@ def create_service(settings: IdentitySettings, *, clock: Clock | None = None) ->
         ),
         events=PUBLISHED,
         republish=lambda: republish(database),
-        extras={"adapters": wiring.adapters(settings, database, clock)},
+        extras={"ports": wiring.ports(settings, database, clock)},
     )

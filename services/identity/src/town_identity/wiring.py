@@ -4,11 +4,11 @@ import base64
 
 from pydantic import SecretStr
 
-from town_identity.adapters import Adapters
 from town_identity.clients import ClientRegistry, load_scopes
 from town_identity.jpki import AnySource, CrlFolder, JpkiVerifier, Realm, load_anchors, load_profile
 from town_identity.keys import AccessTokens, RingKeys
 from town_identity.number_links import load_number_link_profile
+from town_identity.ports import Ports
 from town_identity.sealing import Sealer
 from town_identity.settings import IdentitySettings
 from town_identity.staff_sessions import StaffDirectory
@@ -27,7 +27,7 @@ def verifier(settings: IdentitySettings, clock: Clock) -> TokenVerifier:
     return TokenVerifier(issuer=settings.issuer, source=RingKeys(settings.key_ring), clock=clock)
 
 
-def adapters(settings: IdentitySettings, db: Database, clock: Clock) -> Adapters:
+def ports(settings: IdentitySettings, db: Database, clock: Clock) -> Ports:
     """All ports of this service. Raises where a key, an anchor or a profile is missing."""
     folders = {Realm.PRODUCTION: settings.production_anchors}
     if settings.test_anchors is not None:
@@ -35,7 +35,7 @@ def adapters(settings: IdentitySettings, db: Database, clock: Clock) -> Adapters
     anchors = load_anchors(folders, settings.environment)
     lists = CrlFolder(settings.revocation_lists, anchors, clock, interval=settings.revocation_look_seconds)
     scopes = load_scopes(settings.scopes)
-    return Adapters(
+    return Ports(
         settings=settings,
         database=db,
         clock=clock,

@@ -50,7 +50,7 @@ class Api:
         )
 
     def token(self, role: Role, *scopes: str, subject: Any = None, amr: tuple[str, ...] = ("pwd", "hwk")) -> str:
-        tokens = self.service.extras["adapters"].tokens
+        tokens = self.service.extras["ports"].tokens
         return str(
             tokens.issue(
                 subject=subject or new_id(), role=role, client_id="test", scopes=scopes, seconds=600, amr=amr

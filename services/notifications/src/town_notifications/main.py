@@ -8,7 +8,6 @@ from town_kit.clock import Clock, SystemClock
 from town_kit.service import Job, Service
 from town_kit.settings import Zone
 from town_notifications import wiring
-from town_notifications.adapters import Adapters
 from town_notifications.channels import Channel, Lane
 from town_notifications.deliveries import planned
 from town_notifications.deliveries.send import hand_over_overdue, send_batch
@@ -17,6 +16,7 @@ from town_notifications.emergency_messages.router import router as emergency_mes
 from town_notifications.messages import events
 from town_notifications.messages.consumers import message_consumers
 from town_notifications.messages.router import router as messages
+from town_notifications.ports import Ports
 from town_notifications.recipients.confirming import send_codes
 from town_notifications.recipients.consumers import recipient_consumers
 from town_notifications.recipients.router import contact_points, devices, preferences
@@ -33,7 +33,7 @@ def create_service(settings: NotificationsSettings, *, clock: Clock | None = Non
     """`notifications` (緊急情報・お知らせ) as its settings describe it."""
     clock = clock or SystemClock()
     database = wiring.database(settings)
-    ports = wiring.adapters(settings, database, clock)
+    ports = wiring.ports(settings, database, clock)
     return Service(
         name="notifications",
         title="緊急情報・お知らせ",
@@ -55,11 +55,11 @@ def create_service(settings: NotificationsSettings, *, clock: Clock | None = Non
         ),
         events=events.PUBLISHED,
         resources=tuple(adapter.running for lane in ports.lanes.values() for adapter in lane.values()),
-        extras={"adapters": ports},
+        extras={"ports": ports},
     )
 
 
-def _senders(ports: Adapters, lane: Lane, every: timedelta) -> list[Job]:
+def _senders(ports: Ports, lane: Lane, every: timedelta) -> list[Job]:
     """One job for each channel of a lane, so that a dead channel delays no other."""
     return [
         Job(

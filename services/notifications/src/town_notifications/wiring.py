@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 from town_kit.auth import TokenVerifier, key_source
 from town_kit.clock import Clock
 from town_kit.db import Database
-from town_notifications.adapters import Adapters, Town
 from town_notifications.channels import Channel, ChannelAdapter, Lane
 from town_notifications.channels.fcm import FcmChannel
 from town_notifications.channels.service_account import ServiceAccount
 from town_notifications.channels.smtp import MailServer, SmtpChannel
+from town_notifications.ports import Ports, Town
 from town_notifications.settings import NotificationsSettings
 
 
@@ -52,11 +52,11 @@ def mail_server(settings: NotificationsSettings) -> MailServer:
     )
 
 
-def adapters(settings: NotificationsSettings, db: Database, clock: Clock) -> Adapters:
+def ports(settings: NotificationsSettings, db: Database, clock: Clock) -> Ports:
     """All ports of this service."""
     if settings.digest_key is None:
         raise RuntimeError("TOWN_NOTIFICATIONS_DIGEST_KEY is missing: confirmation codes are derived from it")
-    return Adapters(
+    return Ports(
         database=db,
         clock=clock,
         town=Town(dict(settings.town_names.items())),

@@ -7,13 +7,13 @@ from town_kit.clock import Clock, SystemClock
 from town_kit.service import Job, Service
 from town_kit.settings import Zone
 from town_procedures import wiring
-from town_procedures.adapters import SignatureVerifier
 from town_procedures.applications import accepting, consumers, events, numbering, settling
 from town_procedures.applications.router import router as applications
 from town_procedures.attachments import sweep
 from town_procedures.attachments.router import router as attachments
 from town_procedures.hand_overs.router import router as hand_overs
 from town_procedures.intake.router import router as intake
+from town_procedures.ports import SignatureVerifier
 from town_procedures.procedures import events as procedure_events
 from town_procedures.procedures.publish import publish_changed
 from town_procedures.procedures.router import router as procedures
@@ -34,7 +34,7 @@ def create_service(
     """`procedures` (行政手続・申請管理) as its settings describe it."""
     clock = clock or SystemClock()
     database = wiring.database(settings)
-    ports = wiring.adapters(settings, database, clock, signature_verifier=signatures)
+    ports = wiring.ports(settings, database, clock, signature_verifier=signatures)
 
     async def recheck(serial_reference: str, received_at: datetime) -> str:
         return await ports.signatures.recheck(serial_reference, received_at=received_at)
@@ -69,5 +69,5 @@ def create_service(
             Job("procedures.publishing", 60 * SECOND, lambda: publish_changed(database, ports.catalogue)),
         ),
         events=(*events.PUBLISHED, *procedure_events.PUBLISHED, *quarantined_events.PUBLISHED),
-        extras={"adapters": ports},
+        extras={"ports": ports},
     )

@@ -11,8 +11,8 @@ from town_kit.db import Database
 from town_kit.jp import BusinessDays
 from town_kit.raw_packages import load_profile
 from town_kit.vaulting import load_public_key
-from town_procedures.adapters import Adapters, SignatureVerifier
 from town_procedures.catalogue import load_catalogue
+from town_procedures.ports import Ports, SignatureVerifier
 from town_procedures.settings import ProceduresSettings
 from town_procedures.signatures import IdentitySignatures
 
@@ -41,14 +41,14 @@ def signatures(settings: ProceduresSettings, clock: Clock) -> SignatureVerifier:
     return IdentitySignatures(address, tokens)
 
 
-def adapters(
+def ports(
     settings: ProceduresSettings, db: Database, clock: Clock, *, signature_verifier: SignatureVerifier | None = None
-) -> Adapters:
+) -> Ports:
     """All ports of this service."""
     vault = load_public_key(settings.vault_public_key.read_bytes())
     if settings.key_encryption_key is None or settings.digest_key is None:
         raise RuntimeError("TOWN_PROCEDURES_KEY_ENCRYPTION_KEY and TOWN_PROCEDURES_DIGEST_KEY are needed")
-    return Adapters(
+    return Ports(
         database=db,
         catalogue=load_catalogue(settings.catalogue or SHIPPED),
         signatures=signature_verifier or signatures(settings, clock),

@@ -93,7 +93,7 @@ class Portal:
         return await settling.settle_pending(self.api.service.database, recheck, self.api.clock)
 
     async def accept(self) -> int:
-        catalogue = self.api.service.extras["adapters"].catalogue
+        catalogue = self.api.service.extras["ports"].catalogue
         return await accepting.accept_batch(self.api.service.database, catalogue, self.api.clock)
 
     def clerk(self, version: int | None = None) -> dict[str, str]:

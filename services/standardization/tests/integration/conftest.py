@@ -79,7 +79,7 @@ class World:
     def headers(
         self, role: Role, scopes: str, *, subject: UUID | None = None, amr: tuple[str, ...] = ("pwd", "otp")
     ) -> dict[str, str]:
-        tokens = self.identity_service.extras["adapters"].tokens
+        tokens = self.identity_service.extras["ports"].tokens
         issued = tokens.issue(
             subject=subject or self.officer, role=role, client_id="test", scopes=scopes.split(), seconds=600, amr=amr
         )

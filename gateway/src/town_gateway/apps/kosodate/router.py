@@ -4,10 +4,10 @@ from uuid import UUID
 
 from fastapi import Request, Response
 
-from town_gateway.adapters import Wired
 from town_gateway.apps.kosodate import service
 from town_gateway.apps.kosodate.schemas import ApplicationStory, InboxEntry, MyApplication
 from town_gateway.apps.neighbours import ask, ask_all, pass_on
+from town_gateway.ports import Wired
 from town_kit.auth import RESIDENT
 from town_kit.pagination import DEFAULT_LIMIT, Cursor, Limit
 from town_kit.problems import DependencyUnavailable

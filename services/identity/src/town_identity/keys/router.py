@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from town_identity.adapters import Wired
+from town_identity.ports import Wired
 from town_kit.auth.jose import jwks
 from town_kit.routing import TownRouter
 

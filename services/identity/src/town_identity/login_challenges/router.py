@@ -6,9 +6,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from town_identity.adapters import Wired, act_as_service
 from town_identity.login_challenges import service
 from town_identity.login_challenges.domain import to_be_signed
+from town_identity.ports import Wired, act_as_service
 from town_kit.problems import FieldError, ValidationFailed
 from town_kit.routing import TownRouter, Tx
 from town_kit.schemas import Input, Output

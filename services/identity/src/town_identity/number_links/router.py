@@ -5,10 +5,10 @@ from uuid import UUID
 
 from fastapi import Response
 
-from town_identity.adapters import Wired
 from town_identity.number_links import service
 from town_identity.number_links.read import read_rows
 from town_identity.number_links.schemas import NumberLinkView
+from town_identity.ports import Wired
 from town_kit.auth import STAFF
 from town_kit.problems import PreconditionFailed, StateConflict, ValidationFailed
 from town_kit.routing import Actor, Audit, Begin, ExpectedVersion, ReceivedUpload, TownRouter, Tx, etag

@@ -8,12 +8,12 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 
 from town_identity import resident_sessions
-from town_identity.adapters import Adapters, Wired, act_as_service
 from town_identity.clients import Client
 from town_identity.keys import IssuedToken
 from town_identity.oauth.assertions import check_assertion, use_once
 from town_identity.oauth.describe import ERRORS, described
 from town_identity.oauth.errors import NO_STORE, oauth_error
+from town_identity.ports import Ports, Wired, act_as_service
 from town_kit.auth import SERVICE
 from town_kit.problems import InvalidToken
 from town_kit.routing import Begin, TownRouter, Tx
@@ -83,7 +83,7 @@ async def _may_introspect(request: Request) -> bool:
     return principal.role is SERVICE and principal.may("tokens:introspect")
 
 
-async def _client(form: dict[str, str], tx: Tx, wired: Adapters) -> Client | None:
+async def _client(form: dict[str, str], tx: Tx, wired: Ports) -> Client | None:
     issuer = wired.tokens.issuer
     audiences = frozenset({issuer, f"{issuer}/v1/oauth/token", f"{issuer}/v1/oauth/introspect"})
     found = check_assertion(form, wired.clients, audiences, wired.clock.now())
@@ -92,7 +92,7 @@ async def _client(form: dict[str, str], tx: Tx, wired: Adapters) -> Client | Non
     return found[0]
 
 
-def _client_token(client: Client, form: dict[str, str], wired: Adapters) -> Response:
+def _client_token(client: Client, form: dict[str, str], wired: Ports) -> Response:
     asked = frozenset(form.get("scope", "").split()) or client.scopes
     if not asked or not asked <= client.scopes:
         return oauth_error("invalid_scope")
@@ -106,7 +106,7 @@ def _client_token(client: Client, form: dict[str, str], wired: Adapters) -> Resp
     return _token(issued)
 
 
-async def _refreshed(form: dict[str, str], tx: Tx, wired: Adapters) -> Response:
+async def _refreshed(form: dict[str, str], tx: Tx, wired: Ports) -> Response:
     if not form.get("refresh_token"):
         return oauth_error("invalid_request")
     tokens = await resident_sessions.refresh(tx, wired, form["refresh_token"], form.get("client_id"))

@@ -7,9 +7,9 @@ from uuid import UUID
 from fastapi import Response
 
 from town_identity import login_challenges, persons
-from town_identity.adapters import Adapters, Wired, act_as_service
 from town_identity.jpki import VerifiedSigner
 from town_identity.login_challenges import RedeemedChallenge, to_be_signed
+from town_identity.ports import Ports, Wired, act_as_service
 from town_identity.resident_sessions import service
 from town_identity.resident_sessions.schemas import DeviceView, LoginRequest, SessionView
 from town_kit.auth import RESIDENT
@@ -60,7 +60,7 @@ async def create_session(body: LoginRequest, begin: Begin, wired: Wired, respons
     return SessionView.of(tokens)
 
 
-async def _verified(body: LoginRequest, challenge: RedeemedChallenge, wired: Adapters) -> VerifiedSigner:
+async def _verified(body: LoginRequest, challenge: RedeemedChallenge, wired: Ports) -> VerifiedSigner:
     await wired.look_for_lists()
     origin = wired.settings.resident_apps[challenge.client_id]
     content = to_be_signed(wired.settings.login_domain, origin, challenge.nonce, challenge.issued_at)

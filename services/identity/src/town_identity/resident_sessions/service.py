@@ -9,10 +9,10 @@ from uuid import UUID
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from town_identity.adapters import Adapters
 from town_identity.jpki import Status
 from town_identity.keys import IssuedToken
 from town_identity.persons import CertificateSerial, question_of
+from town_identity.ports import Ports
 from town_identity.resident_sessions.models import RefreshToken, ResidentSession
 from town_kit.auth import Principal, Role
 from town_kit.db import Database
@@ -34,7 +34,7 @@ class SessionTokens:
 
 
 async def begin(
-    session: AsyncSession, wired: Adapters, certificate: CertificateSerial, client_id: str, device_name: str
+    session: AsyncSession, wired: Ports, certificate: CertificateSerial, client_id: str, device_name: str
 ) -> SessionTokens:
     """Log a device in for the person of a verified 利用者証明用 certificate."""
     now = wired.clock.now()
@@ -54,7 +54,7 @@ async def begin(
     return await _tokens(session, wired, created, now)
 
 
-async def refresh(session: AsyncSession, wired: Adapters, token: str, client_id: str | None) -> SessionTokens | None:
+async def refresh(session: AsyncSession, wired: Ports, token: str, client_id: str | None) -> SessionTokens | None:
     """New tokens for a refresh token, which is used up; None when it is not good for any.
 
     A token used twice was copied by somebody: then the session of its device ends (RFC 9700 §4.14). It also ends when
@@ -126,7 +126,7 @@ async def delete_expired(database: Database, at: datetime) -> int:
     return 0
 
 
-async def _tokens(session: AsyncSession, wired: Adapters, found: ResidentSession, now: datetime) -> SessionTokens:
+async def _tokens(session: AsyncSession, wired: Ports, found: ResidentSession, now: datetime) -> SessionTokens:
     refresh_token = secrets.token_urlsafe(32)
     expires_at = now + timedelta(days=wired.settings.refresh_days)
     session.add(

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field
 
 from town_identity import persons
-from town_identity.adapters import Wired
+from town_identity.ports import Wired
 from town_kit.auth import SERVICE
 from town_kit.problems import NotFound
 from town_kit.routing import Audit, TownRouter, Tx

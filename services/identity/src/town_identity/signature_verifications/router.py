@@ -4,7 +4,7 @@ import base64
 import binascii
 
 from town_identity import persons
-from town_identity.adapters import Wired
+from town_identity.ports import Wired
 from town_identity.signature_verifications.schemas import VerificationView, VerifySignatureRequest
 from town_kit.auth import SERVICE
 from town_kit.problems import (

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Response
 from pydantic import Field
 
-from town_identity.adapters import Adapters, Wired, act_as_service
+from town_identity.ports import Ports, Wired, act_as_service
 from town_identity.staff_sessions import StaffDirectory, service
 from town_kit.auth import STAFF
 from town_kit.problems import DependencyUnavailable, InsufficientScope, InvalidToken, StateConflict
@@ -104,7 +104,7 @@ async def create_staff_session(
     )
 
 
-def _directory(wired: Adapters) -> StaffDirectory:
+def _directory(wired: Ports) -> StaffDirectory:
     if wired.staff is None:
         raise DependencyUnavailable("職員認証システムが設定されていません。", retry_after=60)
     return wired.staff

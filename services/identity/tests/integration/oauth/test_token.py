@@ -147,7 +147,7 @@ async def test_introspection_takes_a_clients_assertion_and_nobody_else(api: Any)
 async def test_the_published_keys_check_tokens_before_and_after_a_rotation(api: Any) -> None:
     old = (await ask(api, service_form(api))).json()["access_token"]
     before = parse_jwks((await api.client.get("/.well-known/jwks.json")).json())
-    announced = set(before) - {api.service.extras["adapters"].tokens.ring.active.kid}
+    announced = set(before) - {api.service.extras["ports"].tokens.ring.active.kid}
     ring = rotate(api.key_ring)
     assert {ring.active.kid} == announced
     assert set(before) <= set(ring.public)
@@ -173,7 +173,7 @@ async def test_the_metadata_names_what_is_offered(api: Any) -> None:
 async def test_a_token_that_is_not_ours_opens_nothing(api: Any, spoil: str) -> None:
     session = await api.log_in(api.card())
     _, payload, signature = session["access_token"].split(".")
-    tokens = api.service.extras["adapters"].tokens
+    tokens = api.service.extras["ports"].tokens
     now = int(api.clock.now().timestamp())
     body = {
         "iss": ISSUER, "sub": session["person_id"], "aud": "town", "client_id": "x", "role": "resident",

@@ -11,13 +11,13 @@ from datetime import datetime
 
 import structlog
 
-from town_notifications.adapters import Adapters
 from town_notifications.channels import Channel, ChannelAdapter, Lane, Outcome, Outgoing, Verdict
 from town_notifications.deliveries import repository
 from town_notifications.deliveries.domain import Decision, State, decide
 from town_notifications.deliveries.repository import Claimed, Mark
 from town_notifications.languages import Language
 from town_notifications.messages import Reason, hand_over, locked, overdue, settle
+from town_notifications.ports import Ports
 from town_notifications.recipients import Target, drop_target
 from town_notifications.templates import shared_texts
 from town_notifications.templates.domain import fill
@@ -28,7 +28,7 @@ EMERGENCY_PUSH_LENGTH = 500  # characters; FCM takes 4,096 bytes in all
 HAND_OVER_BATCH = 100
 
 
-async def send_batch(wired: Adapters, lane: Lane, channel: Channel) -> int:
+async def send_batch(wired: Ports, lane: Lane, channel: Channel) -> int:
     """Carry out the next deliveries of one channel in one lane; answers how many."""
     adapter = wired.lanes[lane].get(channel)
     if adapter is None:
@@ -43,7 +43,7 @@ async def send_batch(wired: Adapters, lane: Lane, channel: Channel) -> int:
     return len(claimed)
 
 
-async def hand_over_overdue(wired: Adapters) -> int:
+async def hand_over_overdue(wired: Ports) -> int:
     """Give messages nobody could bring in time to staff, or let them expire; answers how many."""
     now = wired.clock.now()
     async with wired.database.begin() as session:
@@ -55,7 +55,7 @@ async def hand_over_overdue(wired: Adapters) -> int:
 
 
 async def _attempt(
-    wired: Adapters, adapter: ChannelAdapter, lane: Lane, one: Claimed, now: datetime
+    wired: Ports, adapter: ChannelAdapter, lane: Lane, one: Claimed, now: datetime
 ) -> Outcome | Decision:
     """One attempt, or the reason why none is made."""
     if one.read_at is not None and lane is Lane.ORDINARY:
@@ -71,7 +71,7 @@ async def _attempt(
         return Outcome(Verdict.FAILED, "impossible")
 
 
-def _outgoing(wired: Adapters, lane: Lane, one: Claimed, address: str) -> Outgoing:
+def _outgoing(wired: Ports, lane: Lane, one: Claimed, address: str) -> Outgoing:
     language = Language(one.language)
     town = {"town": wired.town.name(language)}
     texts = shared_texts()
@@ -94,7 +94,7 @@ def _outgoing(wired: Adapters, lane: Lane, one: Claimed, address: str) -> Outgoi
     )
 
 
-async def _mark(wired: Adapters, lane: Lane, results: Sequence[tuple[Claimed, Outcome | Decision]]) -> None:
+async def _mark(wired: Ports, lane: Lane, results: Sequence[tuple[Claimed, Outcome | Decision]]) -> None:
     now = wired.clock.now()
     marks = []
     for one, result in results:

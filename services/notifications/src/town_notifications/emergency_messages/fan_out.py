@@ -4,7 +4,6 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from town_notifications.adapters import Adapters
 from town_notifications.channels import Channel, Lane
 from town_notifications.deliveries import State as DeliveryState
 from town_notifications.deliveries import cancel_queued, planned
@@ -13,13 +12,14 @@ from town_notifications.emergency_messages.domain import KIND, State, Status
 from town_notifications.emergency_messages.models import EmergencyMessage
 from town_notifications.languages import Language
 from town_notifications.messages import Notice, expire, queue, queued_of_emergency
+from town_notifications.ports import Ports
 from town_notifications.recipients import Reach, counts, everyone_reachable
 from town_notifications.templates import Rendered, Unreached
 
 BATCH = 250
 
 
-async def fan_out(wired: Adapters) -> int:
+async def fan_out(wired: Ports) -> int:
     """The next batch of persons of the oldest emergency message; answers how much was done.
 
     Sending begins with the first batch, while the next one is written.
@@ -37,7 +37,7 @@ async def fan_out(wired: Adapters) -> int:
         return await _write_batch(session, wired, message, now)
 
 
-async def _write_batch(session: AsyncSession, wired: Adapters, message: EmergencyMessage, now: datetime) -> int:
+async def _write_batch(session: AsyncSession, wired: Ports, message: EmergencyMessage, now: datetime) -> int:
     everyone = await everyone_reachable(session, after=message.reached_to, limit=BATCH, channels=wired.channels)
     for reach in everyone:
         queue(session, _notice(message, reach), reach, planned, at=now)
@@ -49,7 +49,7 @@ async def _write_batch(session: AsyncSession, wired: Adapters, message: Emergenc
     return len(everyone) or 1
 
 
-async def _count_only(session: AsyncSession, wired: Adapters, message: EmergencyMessage) -> None:
+async def _count_only(session: AsyncSession, wired: Ports, message: EmergencyMessage) -> None:
     """A drill: whom it would have reached is written down, and nobody hears of it."""
     devices, addresses, persons = await counts(session)
     by_channel = {Channel.PUSH: devices, Channel.EMAIL: addresses}

@@ -7,7 +7,6 @@ from fastapi import Response
 from town_kit.auth import STAFF
 from town_kit.problems import NotFound, PreconditionFailed, StateConflict
 from town_kit.routing import Actor, Audit, Begin, ExpectedVersion, TownRouter, Tx, etag
-from town_notifications.adapters import Wired
 from town_notifications.deliveries import counts_of_emergency
 from town_notifications.emergency_messages import repository, service
 from town_notifications.emergency_messages.domain import Status
@@ -20,6 +19,7 @@ from town_notifications.emergency_messages.schemas import (
     PreviewView,
 )
 from town_notifications.languages import Language
+from town_notifications.ports import Wired
 from town_notifications.recipients import AudienceCount, counts
 
 BASIS = "災害対策基本法56条"

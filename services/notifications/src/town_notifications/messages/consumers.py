@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from town_kit.clock import japan_date
 from town_kit.messaging.consumer import Consumer, Handler
 from town_kit.messaging.event import Reader, Received
-from town_notifications.adapters import Adapters
 from town_notifications.languages import Language
 from town_notifications.messages import repository
 from town_notifications.messages.domain import recipients
 from town_notifications.messages.service import Notice, Plan, queue
+from town_notifications.ports import Ports
 from town_notifications.recipients import Reach, reach
 from town_notifications.templates import Procedure, kinds, procedure, shared_texts
 from town_notifications.templates.domain import show_date
@@ -55,7 +55,7 @@ READERS: dict[str, type[ApplicationFact]] = {
 }
 
 
-def message_consumers(wired: Adapters, plan: Plan) -> list[Consumer]:
+def message_consumers(wired: Ports, plan: Plan) -> list[Consumer]:
     """The consumers of this slice; ``plan`` makes the delivery rows of a message."""
 
     def telling(kind: str) -> Handler:
@@ -69,7 +69,7 @@ def message_consumers(wired: Adapters, plan: Plan) -> list[Consumer]:
 
 
 async def tell_parties(
-    session: AsyncSession, wired: Adapters, kind: str, event: Received[ApplicationFact], plan: Plan
+    session: AsyncSession, wired: Ports, kind: str, event: Received[ApplicationFact], plan: Plan
 ) -> None:
     """Write the messages of one event; an event told before writes none."""
     if await repository.is_told(session, event.id):
@@ -84,7 +84,7 @@ async def tell_parties(
 
 
 def notice(
-    wired: Adapters,
+    wired: Ports,
     kind: str,
     event: Received[ApplicationFact],
     texts: Procedure,

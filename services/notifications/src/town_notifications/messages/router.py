@@ -9,9 +9,9 @@ from town_kit.problems import NotFound
 from town_kit.routing import Actor, Audit, TownRouter, Tx
 from town_kit.schemas import Page
 from town_kit.writing import touch
-from town_notifications.adapters import Wired
 from town_notifications.messages import repository, service
 from town_notifications.messages.schemas import MessageView
+from town_notifications.ports import Wired
 
 BASIS = "個人情報の保護に関する法律69条"
 

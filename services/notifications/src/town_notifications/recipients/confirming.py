@@ -8,9 +8,9 @@ from sqlalchemy import select, update
 from town_kit.clock import Clock
 from town_kit.db import Database
 from town_kit.service import exclusive
-from town_notifications.adapters import Adapters
 from town_notifications.channels import Channel, Lane, Outgoing, Verdict
 from town_notifications.languages import Language
+from town_notifications.ports import Ports
 from town_notifications.recipients.domain import CODE_LIFETIME, ContactPointState, confirmation_code
 from town_notifications.recipients.models import ContactPoint, Preference
 from town_notifications.templates import shared_texts
@@ -19,7 +19,7 @@ BATCH = 20
 RETRY_AFTER = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=5))
 
 
-async def send_codes(wired: Adapters) -> int:
+async def send_codes(wired: Ports) -> int:
     """Mail the codes that wait; answers how many were tried.
 
     The due time is moved before the mail goes (a lease, not a mark): a worker that dies sends the same code again.
@@ -56,7 +56,7 @@ async def _due(database: Database, clock: Clock) -> list[tuple[ContactPoint, Lan
     return rows
 
 
-def _mail(wired: Adapters, point: ContactPoint, language: Language) -> Outgoing:
+def _mail(wired: Ports, point: ContactPoint, language: Language) -> Outgoing:
     texts = shared_texts()
     town = wired.town.name(language)
     code = confirmation_code(wired.code_key, point.id, point.issue)

@@ -8,7 +8,7 @@ from town_kit.auth import RESIDENT
 from town_kit.problems import NotFound, PreconditionFailed, StateConflict
 from town_kit.routing import Actor, Audit, ExpectedVersion, TownRouter, Tx, etag
 from town_kit.writing import touch
-from town_notifications.adapters import Wired
+from town_notifications.ports import Wired
 from town_notifications.recipients import repository, service
 from town_notifications.recipients.errors import TooManyRegistrations
 from town_notifications.recipients.models import ContactPoint

@@ -6,8 +6,8 @@ from town_kit.auth import STAFF
 from town_kit.clock import japan_date
 from town_kit.problems import NotFound
 from town_kit.routing import TownRouter, Tx
-from town_notifications.adapters import Wired
 from town_notifications.languages import Language
+from town_notifications.ports import Wired
 from town_notifications.templates import repository
 from town_notifications.templates.domain import fill, show_date
 from town_notifications.templates.schemas import KindView, PreviewView

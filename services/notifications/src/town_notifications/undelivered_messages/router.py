@@ -12,8 +12,8 @@ from town_kit.problems import NotFound, PreconditionFailed, StateConflict
 from town_kit.routing import Actor, Audit, ExpectedVersion, TownRouter, Tx, etag
 from town_kit.schemas import Page
 from town_kit.writing import touch
-from town_notifications.adapters import Wired
 from town_notifications.messages import ListName, Message, list_page
+from town_notifications.ports import Wired
 from town_notifications.undelivered_messages import csv_file, service
 from town_notifications.undelivered_messages.schemas import HandleRequest, UndeliveredView
 

@@ -71,7 +71,7 @@ async def test_it_does_not_wait_behind_ordinary_messages(api: Any) -> None:
     await api.send_all("emergency")
     assert [p["message"]["data"]["emergency"] for p in api.outside.pushed(device=token)] == ["true"]
     assert {(await api.messages(event))[0].state for event in ordinary} == {"queued"}
-    lanes = api.service.extras["adapters"].lanes
+    lanes = api.service.extras["ports"].lanes
     assert all(lanes["ordinary"][channel] is not lanes["emergency"][channel] for channel in lanes["ordinary"])
 
 

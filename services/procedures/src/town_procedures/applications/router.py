@@ -27,7 +27,6 @@ from town_kit.routing import Actor, Audit, Begin, ExpectedVersion, TownRouter, T
 from town_kit.schemas import Page
 from town_kit.writing import touch
 from town_procedures import attachments
-from town_procedures.adapters import Adapters, Wired
 from town_procedures.applications import addresses, repository, service, submit
 from town_procedures.applications.domain import Channel, State
 from town_procedures.applications.errors import DecidedByCoreSystem, ProcedureUnknown, SameOfficer
@@ -41,6 +40,7 @@ from town_procedures.applications.schemas import (
     TransitionView,
 )
 from town_procedures.catalogue import Procedure
+from town_procedures.ports import Ports, Wired
 
 SIGNATURE_PROBLEMS = (
     SignatureInvalid,
@@ -82,7 +82,7 @@ async def submit_application(
     return ApplicationView.of(application)
 
 
-async def _documents(body: SubmitRequest, actor: Principal, wired: Adapters) -> list[submit.DocumentRef]:
+async def _documents(body: SubmitRequest, actor: Principal, wired: Ports) -> list[submit.DocumentRef]:
     named = {attachment.id: attachment.sha256 for attachment in body.attachments}
     if not named:
         return []
@@ -95,7 +95,7 @@ async def _prepare(
     procedure: Procedure,
     documents: Sequence[submit.DocumentRef],
     actor: Principal,
-    wired: Adapters,
+    wired: Ports,
     received_at: datetime,
 ) -> submit.Submission:
     """Everything that can be repeated: the folder's checks, the signature, the encryption to the vault."""

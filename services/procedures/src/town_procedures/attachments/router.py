@@ -12,9 +12,9 @@ from town_kit.auth import RESIDENT, STAFF
 from town_kit.problems import ArchiveUnsafe, DocumentUnsafe, PayloadTooLarge, StateConflict, UnsupportedMedia
 from town_kit.routing import Actor, Audit, Begin, ReceivedUpload, TownRouter
 from town_kit.vaulting import keyed_digest
-from town_procedures.adapters import Wired
 from town_procedures.attachments.models import Attachment
 from town_procedures.attachments.schemas import AttachmentView
+from town_procedures.ports import Wired
 
 MEDIA_TYPES = ("application/pdf", "image/jpeg", "image/png")
 LARGEST = 10 * 1024 * 1024

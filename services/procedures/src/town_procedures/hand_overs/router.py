@@ -11,9 +11,9 @@ from town_kit.problems import NotFound
 from town_kit.routing import Actor, Audit, TownRouter, Tx
 from town_kit.schemas import Output
 from town_kit.writing import touch
-from town_procedures.adapters import Wired
 from town_procedures.applications import TEXT_ROLE, documents_of, find_one, persons
 from town_procedures.catalogue import PartyRule
+from town_procedures.ports import Wired
 
 router = TownRouter(prefix="/v1/applications", tags=["引渡し"])
 

@@ -16,7 +16,6 @@ from town_kit.clock import japan_date
 from town_kit.problems import DependencyUnavailable, Problem, SignatureInvalid, ValidationFailed
 from town_kit.raw_packages import Package, PackedFile, read_package
 from town_procedures import applications
-from town_procedures.adapters import Adapters
 from town_procedures.applications import (
     Channel,
     DocumentRef,
@@ -27,6 +26,7 @@ from town_procedures.applications import (
 )
 from town_procedures.catalogue import MY_NUMBER_IN_TEXT, Procedure
 from town_procedures.intake.errors import WrongMunicipality
+from town_procedures.ports import Ports
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Prepared:
     archive: Archive | None = None
 
 
-async def prepare_package(stack: ExitStack, file: IO[bytes], delivery: Delivery, wired: Adapters) -> Prepared:
+async def prepare_package(stack: ExitStack, file: IO[bytes], delivery: Delivery, wired: Ports) -> Prepared:
     """Open, read and judge a raw package; ``stack`` keeps its archive open until the files are stored.
 
     Raises:
@@ -85,7 +85,7 @@ async def prepare_package(stack: ExitStack, file: IO[bytes], delivery: Delivery,
     return prepared
 
 
-def _addressee(package: Package, delivery: Delivery, wired: Adapters) -> Procedure:
+def _addressee(package: Package, delivery: Delivery, wired: Ports) -> Procedure:
     if package.municipality_code != wired.municipality_code:
         raise WrongMunicipality
     for procedure in wired.catalogue.values():
@@ -110,9 +110,7 @@ def _content(package: Package) -> Content:
     )
 
 
-async def judge(
-    prepared: Prepared, procedure: Procedure, content: Content, delivery: Delivery, wired: Adapters
-) -> None:
+async def judge(prepared: Prepared, procedure: Procedure, content: Content, delivery: Delivery, wired: Ports) -> None:
     """Signature, form and checks; then the numbers are encrypted and the submission is ready.
 
     Raises:
@@ -142,9 +140,7 @@ async def judge(
     )
 
 
-async def _signature(
-    procedure: Procedure, content: Content, delivery: Delivery, wired: Adapters
-) -> SignatureFacts | None:
+async def _signature(procedure: Procedure, content: Content, delivery: Delivery, wired: Ports) -> SignatureFacts | None:
     if content.cms is not None:
         return await wired.signatures.verify(digests=content.digests, cms=content.cms, received_at=delivery.received_at)
     if procedure.requires_signature:
@@ -161,7 +157,7 @@ def _checked(procedure: Procedure, content: Content, delivery: Delivery) -> list
     return [error.pointer.removeprefix("/answers") for error in errors]
 
 
-async def prepare_released(procedure_code: str, content: Content, delivery: Delivery, wired: Adapters) -> Prepared:
+async def prepare_released(procedure_code: str, content: Content, delivery: Delivery, wired: Ports) -> Prepared:
     """Judge what the vault read out of a released package.
 
     Raises:

@@ -20,11 +20,11 @@ from town_kit.problems import (
 )
 from town_kit.routing import Actor, Audit, Begin, ReceivedUpload, TownRouter
 from town_procedures import quarantined_packages, raw_packages
-from town_procedures.adapters import Adapters, Wired
 from town_procedures.applications import DocumentRef, SealedNumber
 from town_procedures.intake import service
 from town_procedures.intake.prepare import Content, Delivery, prepare_package, prepare_released
 from town_procedures.intake.schemas import IntakeAnswer, ReleasedRequest
+from town_procedures.ports import Ports, Wired
 from town_procedures.quarantined_packages import QuarantinedPackage, State
 
 LARGEST = 30 * 1024 * 1024
@@ -94,7 +94,7 @@ async def take_released(body: ReleasedRequest, begin: Begin, actor: Actor, wired
     return IntakeAnswer.of(await service.take_released(tx, package, delivery, prepared, wired))
 
 
-async def _released(released_id: UUID, actor: Principal, wired: Adapters) -> tuple[Delivery, UUID]:
+async def _released(released_id: UUID, actor: Principal, wired: Ports) -> tuple[Delivery, UUID]:
     """Under what the package came, and the blob of its raw form."""
     async with wired.database.begin(role=actor.role.value, principal=actor.id) as session:
         package = await quarantined_packages.one(session, released_id, actor)

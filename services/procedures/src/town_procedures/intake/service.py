@@ -13,10 +13,10 @@ from town_kit.blobs import Recipient
 from town_kit.problems import JpkiStatusUnavailable, Problem
 from town_kit.uploads import Upload
 from town_procedures import applications, quarantined_packages, raw_packages
-from town_procedures.adapters import Adapters
 from town_procedures.applications import Application, DocumentRef, RevisionNeedsClerk, State, Submission
 from town_procedures.intake import repository
 from town_procedures.intake.prepare import Delivery, Prepared
+from town_procedures.ports import Ports
 from town_procedures.quarantined_packages import QuarantinedPackage
 from town_procedures.raw_packages import RawPackage
 
@@ -55,9 +55,7 @@ class Taken:
         return Outcome("pending" if waits else "received", application_id=self.application.id)
 
 
-async def take(
-    session: AsyncSession, delivery: Delivery, upload: Upload, prepared: Prepared, wired: Adapters
-) -> Outcome:
+async def take(session: AsyncSession, delivery: Delivery, upload: Upload, prepared: Prepared, wired: Ports) -> Outcome:
     """Keep the raw package, and make of it what the verdict allows; the same package again changes nothing."""
     now = wired.clock.now()
     await repository.lock_receipt(session, delivery.source, delivery.receipt_no)
@@ -90,7 +88,7 @@ async def take_released(
     package: QuarantinedPackage,
     delivery: Delivery,
     prepared: Prepared,
-    wired: Adapters,
+    wired: Ports,
 ) -> Outcome:
     """Record what the vault read out of a released package; what is still wrong waits for a clerk again."""
     now = wired.clock.now()
@@ -113,7 +111,7 @@ async def _record(
     raw: RawPackage,
     delivery: Delivery,
     prepared: Prepared,
-    wired: Adapters,
+    wired: Ports,
     replaceable: frozenset[State],
     now: datetime,
 ) -> "Taken | Problem":
@@ -152,7 +150,7 @@ def _not_replaceable(application: Application, submission: Submission, replaceab
 
 
 async def _replace_content(
-    session: AsyncSession, application: Application, submission: Submission, wired: Adapters, now: datetime
+    session: AsyncSession, application: Application, submission: Submission, wired: Ports, now: datetime
 ) -> None:
     waited = application.state == State.PENDING_VERIFICATION
     for blob_id in await applications.revise(session, application, submission):
@@ -171,7 +169,7 @@ async def _replace_content(
 
 
 async def _keep(
-    session: AsyncSession, delivery: Delivery, upload: Upload, prepared: Prepared, wired: Adapters, now: datetime
+    session: AsyncSession, delivery: Delivery, upload: Upload, prepared: Prepared, wired: Ports, now: datetime
 ) -> RawPackage:
     return await raw_packages.keep(
         session,
@@ -188,7 +186,7 @@ async def _keep(
 
 
 async def _store_files(
-    session: AsyncSession, archive: Archive, prepared: Prepared, submission: Submission, wired: Adapters
+    session: AsyncSession, archive: Archive, prepared: Prepared, submission: Submission, wired: Ports
 ) -> list[DocumentRef]:
     """Each attachment as a blob of its own: for the vault alone where a number may show, else for the town's staff."""
     for_vault = {rule.kind for rule in submission.procedure.attachments if rule.my_number_may_show}

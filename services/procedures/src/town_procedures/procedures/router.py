@@ -5,8 +5,8 @@ from typing import Any
 from town_kit.problems import NotFound
 from town_kit.routing import TownRouter
 from town_kit.schemas import Output
-from town_procedures.adapters import Adapters, Wired
 from town_procedures.catalogue import Procedure
+from town_procedures.ports import Ports, Wired
 
 router = TownRouter(prefix="/v1/procedures", tags=["手続"])
 
@@ -44,7 +44,7 @@ async def read_procedure(code: str, wired: Wired) -> ProcedureDetail:
     return ProcedureDetail(**_common(procedure, wired), form=dict(procedure.form))
 
 
-def _common(procedure: Procedure, wired: Adapters) -> dict[str, Any]:
+def _common(procedure: Procedure, wired: Ports) -> dict[str, Any]:
     return {
         "code": procedure.code,
         "version": procedure.version,

@@ -11,7 +11,7 @@ from town_kit.pagination import DEFAULT_LIMIT, Cursor, Limit, decode, encode
 from town_kit.problems import PreconditionFailed, StateConflict
 from town_kit.routing import Actor, Audit, ExpectedVersion, TownRouter, Tx, etag
 from town_kit.schemas import Page
-from town_procedures.adapters import Wired
+from town_procedures.ports import Wired
 from town_procedures.quarantined_packages import repository, service
 from town_procedures.quarantined_packages.domain import State
 from town_procedures.quarantined_packages.models import QuarantinedPackage

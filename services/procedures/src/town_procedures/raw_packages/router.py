@@ -8,8 +8,8 @@ from town_kit.auth import SERVICE
 from town_kit.blobs import SEALED_MEDIA_TYPE
 from town_kit.routing import Actor, Audit, TownRouter, Tx
 from town_kit.writing import touch
-from town_procedures.adapters import Wired
 from town_procedures.applications import find_one, persons
+from town_procedures.ports import Wired
 from town_procedures.raw_packages.service import one
 
 router = TownRouter(prefix="/v1/raw-packages", tags=["原本"])

@@ -9,9 +9,9 @@ from town_kit.pagination import DEFAULT_LIMIT, Cursor, Limit, decode, encode
 from town_kit.routing import Actor, Audit, TownRouter, Tx
 from town_kit.schemas import Output, Page
 from town_kit.writing import touch
-from town_procedures.adapters import Wired
 from town_procedures.applications import State, days_left, open_states, persons, queue_page
 from town_procedures.applications import state_label as label
+from town_procedures.ports import Wired
 from town_procedures.work_queue.counting import counts
 
 router = TownRouter(prefix="/v1/work-queue", tags=["処理待ち"])

@@ -19,7 +19,7 @@ async def stored(api: Any, attachment_id: str) -> tuple[int, int]:
 
 async def test_a_file_nobody_names_goes_after_a_day_and_not_before(api: Any) -> None:
     file = await api.attach(api.resident(), "insured_card")
-    blobs = api.service.extras["adapters"].blobs
+    blobs = api.service.extras["ports"].blobs
     api.clock.advance(timedelta(hours=23))
     while await sweep_batch(api.service.database, blobs, api.clock):
         pass
@@ -36,7 +36,7 @@ async def test_a_file_an_application_holds_outlives_every_sweep(api: Any) -> Non
     answer = await api.client.post("/v1/applications", json=body, headers=api.resident())
     assert answer.status_code == 201, answer.text
     api.clock.advance(timedelta(days=3))
-    while await sweep_batch(api.service.database, api.service.extras["adapters"].blobs, api.clock):
+    while await sweep_batch(api.service.database, api.service.extras["ports"].blobs, api.clock):
         pass
     await sweep_job(api.service.database, api.clock).run()
     assert await stored(api, file["id"]) == (1, 1)

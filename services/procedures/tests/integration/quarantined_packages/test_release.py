@@ -39,8 +39,8 @@ def released(portal: Any, view: dict[str, Any], package: bytes, **changes: Any) 
     members = unzip_members(package)
     signed = members["application.json"]
     document = json.loads(signed)
-    procedure = portal.api.service.extras["adapters"].catalogue["CH-01"]
-    adapters = portal.api.service.extras["adapters"]
+    procedure = portal.api.service.extras["ports"].catalogue["CH-01"]
+    ports = portal.api.service.extras["ports"]
     answers, numbers = document["answers"], []
     for pointer in procedure.my_number_pointers(answers):
         holder = answers
@@ -48,7 +48,7 @@ def released(portal: Any, view: dict[str, Any], package: bytes, **changes: Any) 
         for part in path:
             holder = holder[int(part)] if isinstance(holder, list) else holder[part]
         if holder[name]:
-            jwe = adapters.vault.encrypt(holder[name].encode())
+            jwe = ports.vault.encrypt(holder[name].encode())
             numbers.append({"pointer": pointer, "role": pointer.split("/")[1], "jwe": jwe})
             holder[name] = None
     cms = members.get("signature.p7s")
@@ -148,10 +148,10 @@ async def test_a_clerk_lets_other_content_replace_an_accepted_application(portal
 async def test_a_package_that_can_be_taken_when_it_comes_again_needs_no_clerk(portal: Any, authority: Any) -> None:
     package = portal.package(authority.card(), procedure_id="sandbox-atarashii")
     view = await portal.put_aside(package, "procedure-unknown", mynaportal_procedure_id="sandbox-atarashii")
-    adapters = portal.api.service.extras["adapters"]
-    claim = adapters.catalogue["CH-01"]
+    ports = portal.api.service.extras["ports"]
+    claim = ports.catalogue["CH-01"]
     number = claim.mynaportal[0].model_copy(update={"procedure_id": "sandbox-atarashii"})
-    adapters.catalogue["CH-01"] = replace(claim, mynaportal=(*claim.mynaportal, number))
+    ports.catalogue["CH-01"] = replace(claim, mynaportal=(*claim.mynaportal, number))
     answer = await portal.received(package, mynaportal_procedure_id="sandbox-atarashii")
     assert answer["outcome"] == "received"
     assert await portal.events(view["id"]) == ["quarantined-package.quarantined", "quarantined-package.released"]

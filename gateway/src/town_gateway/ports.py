@@ -17,7 +17,7 @@ Connect = Callable[[], AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
 @dataclass(frozen=True, slots=True)
-class Adapters:
+class Ports:
     """One per process.
 
     Attributes:
@@ -37,14 +37,14 @@ class Adapters:
     municipality: str
 
 
-def adapters_of(request: Request) -> Adapters:
-    """The adapters of the application that answers."""
-    found: Adapters = request.app.state.runtime.extras["adapters"]
+def ports_of(request: Request) -> Ports:
+    """The ports of the application that answers."""
+    found: Ports = request.app.state.runtime.extras["ports"]
     return found
 
 
-async def _adapters(request: Request) -> Adapters:
-    return adapters_of(request)  # a coroutine, because FastAPI runs a plain function in a thread
+async def _ports(request: Request) -> Ports:
+    return ports_of(request)  # a coroutine, because FastAPI runs a plain function in a thread
 
 
-Wired = Annotated[Adapters, Depends(_adapters)]
+Wired = Annotated[Ports, Depends(_ports)]

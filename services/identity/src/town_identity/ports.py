@@ -20,7 +20,7 @@ from town_kit.db import Database
 
 
 @dataclass(frozen=True, slots=True)
-class Adapters:
+class Ports:
     """One per process."""
 
     settings: IdentitySettings
@@ -47,9 +47,9 @@ async def act_as_service(session: AsyncSession) -> None:
     await session.execute(text("SELECT set_config('town.role', 'service', true)"))
 
 
-async def _adapters(request: Request) -> Adapters:
-    found: Adapters = request.app.state.runtime.extras["adapters"]
+async def _ports(request: Request) -> Ports:
+    found: Ports = request.app.state.runtime.extras["ports"]
     return found
 
 
-Wired = Annotated[Adapters, Depends(_adapters)]
+Wired = Annotated[Ports, Depends(_ports)]

@@ -31,7 +31,7 @@ _A_PROCEDURE = {Language.JA: "手続き", Language.JA_SIMPLE: "手続（てつ�
 
 
 @dataclass(frozen=True, slots=True)
-class Adapters:
+class Ports:
     """One per process. Each lane has adapters, and so connections, of its own."""
 
     database: Database
@@ -46,9 +46,9 @@ class Adapters:
         return frozenset(self.lanes[Lane.ORDINARY])
 
 
-async def _adapters(request: Request) -> Adapters:
-    found: Adapters = request.app.state.runtime.extras["adapters"]
+async def _ports(request: Request) -> Ports:
+    found: Ports = request.app.state.runtime.extras["ports"]
     return found
 
 
-Wired = Annotated[Adapters, Depends(_adapters)]
+Wired = Annotated[Ports, Depends(_ports)]

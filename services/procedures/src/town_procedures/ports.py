@@ -33,7 +33,7 @@ class SignatureVerifier(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Adapters:
+class Ports:
     """One per process."""
 
     database: Database
@@ -48,9 +48,9 @@ class Adapters:
     packages: PackageProfile
 
 
-async def _adapters(request: Request) -> Adapters:
-    found: Adapters = request.app.state.runtime.extras["adapters"]
+async def _ports(request: Request) -> Ports:
+    found: Ports = request.app.state.runtime.extras["ports"]
     return found
 
 
-Wired = Annotated[Adapters, Depends(_adapters)]
+Wired = Annotated[Ports, Depends(_ports)]
