@@ -7,7 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,10 +22,24 @@ def note(name, what=None):
 """
 
 
-def start(tmp_path: Path, script: str) -> "subprocess.Popen[bytes]":
-    program = tmp_path / "program.py"
-    program.write_text(PRELUDE + textwrap.dedent(script))
-    return subprocess.Popen([sys.executable, str(program), str(tmp_path)])
+Start = Callable[[str], "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts a program with a supervisor; whatever becomes of the test, none is left behind."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def begin(script: str) -> "subprocess.Popen[bytes]":
+        program = tmp_path / "program.py"
+        program.write_text(PRELUDE + textwrap.dedent(script))
+        started.append(subprocess.Popen([sys.executable, str(program), str(tmp_path)]))
+        return started[-1]
+
+    yield begin
+    for one in started:
+        one.kill()
+        one.wait()
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -54,8 +68,8 @@ sys.exit(Supervisor([Part("sleeper", body)], here).run())
 """
 
 
-def test_a_killed_process_is_started_again(tmp_path: Path) -> None:
-    town = start(tmp_path, SLEEPER)
+def test_a_killed_process_is_started_again(tmp_path: Path, start: Start) -> None:
+    town = start(SLEEPER)
     eventually(lambda: len(lines(tmp_path / "pids")) == 1)
     os.kill(int(lines(tmp_path / "pids")[0]), signal.SIGKILL)
     eventually(lambda: len(lines(tmp_path / "pids")) == 2)
@@ -65,17 +79,16 @@ def test_a_killed_process_is_started_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's death signal is Linux's")
-def test_a_killed_supervisor_takes_its_processes_along(tmp_path: Path) -> None:
-    town = start(tmp_path, SLEEPER)
+def test_a_killed_supervisor_takes_its_processes_along(tmp_path: Path, start: Start) -> None:
+    town = start(SLEEPER)
     eventually(lambda: len(lines(tmp_path / "pids")) == 1)
     town.kill()
     town.wait()
     eventually(lambda: not alive(int(lines(tmp_path / "pids")[0])))
 
 
-def test_a_final_process_ends_the_town_with_its_code(tmp_path: Path) -> None:
+def test_a_final_process_ends_the_town_with_its_code(tmp_path: Path, start: Start) -> None:
     town = start(
-        tmp_path,
         """
         def other():
             note("other")
@@ -90,9 +103,8 @@ def test_a_final_process_ends_the_town_with_its_code(tmp_path: Path) -> None:
     assert not alive(int(lines(tmp_path / "other")[0]))
 
 
-def test_a_program_that_ends_is_started_again_and_its_output_is_in_its_log(tmp_path: Path) -> None:
+def test_a_program_that_ends_is_started_again_and_its_output_is_in_its_log(tmp_path: Path, start: Start) -> None:
     town = start(
-        tmp_path,
         """
         echo = Part("echo", command=["/bin/sh", "-c", "echo hello $WHO"], environment={"WHO": "town"})
         sys.exit(Supervisor([echo], here).run())
@@ -105,9 +117,8 @@ def test_a_program_that_ends_is_started_again_and_its_output_is_in_its_log(tmp_p
     assert town.wait(60) == 0
 
 
-def test_a_child_handles_signals_itself(tmp_path: Path) -> None:
+def test_a_child_handles_signals_itself(tmp_path: Path, start: Start) -> None:
     town = start(
-        tmp_path,
         """
         def body():
             note("handlers", f"{int(signal.getsignal(signal.SIGTERM))},{int(signal.getsignal(signal.SIGINT))}")
@@ -120,9 +131,8 @@ def test_a_child_handles_signals_itself(tmp_path: Path) -> None:
     assert town.wait(60) == 0
 
 
-def test_no_caller_is_refused_while_a_killed_process_is_replaced(tmp_path: Path) -> None:
+def test_no_caller_is_refused_while_a_killed_process_is_replaced(tmp_path: Path, start: Start) -> None:
     town = start(
-        tmp_path,
         """
         listening = socket.create_server(("127.0.0.1", 0))
         def body():
