@@ -1,6 +1,9 @@
 """The server of our own: durable, closed to strangers, silent about values, and back after a crash."""
 
+import shutil
 import signal
+import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,11 +16,12 @@ from town_kit.testing import PostgresServer
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
+def directory() -> Iterator[Path]:
     """A directory that the server's account can walk to, unlike pytest's own."""
-    for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        parent.chmod(0o755)
-    return tmp_path / "server"
+    folder = Path(tempfile.mkdtemp(prefix="town-server-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    yield folder / "server"
+    shutil.rmtree(folder)
 
 
 async def test_a_killed_server_continues_with_what_was_committed(directory: Path) -> None:
