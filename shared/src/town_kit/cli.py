@@ -61,11 +61,12 @@ def service_cli(create: Callable[[], Service], *, application: Callable[[Service
         host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
         port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one and prints it.")] = 0,
         unix: Annotated[Path | None, typer.Option(help="Listen on a socket file (0660) instead.")] = None,
+        fd: Annotated[int | None, typer.Option(help="Listen on this open socket instead.")] = None,
     ) -> None:
         """Answer requests until SIGTERM."""
         service = _made(create)
         telemetry.configure(service.name, endpoint=service.settings.otlp_endpoint)
-        listening = _listen(host, port, unix)
+        listening = _listen(host, port, unix) if fd is None else socket.socket(fileno=fd)
         _out.print(f"{service.name} listens on {unix or _address(listening)}", highlight=False)
         asyncio.run(_serve(service, application(service), listening))
 

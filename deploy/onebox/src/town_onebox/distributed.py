@@ -5,9 +5,10 @@ and then becomes the service's own command line, so that no process holds anothe
 """
 
 import os
+import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NoReturn
 
@@ -37,23 +38,31 @@ def run(choices: Choices, console: Console, last: Callable[[Town], Sequence[Part
     try:
         in_child(lambda: set_up(place, choices, account, database.server.admin_dsn, console))
         console.print(f"  {separation}", style="dim")
-        town = _town(place, choices, database, external or (kafka.bootstrap if kafka else ""))
+        listening = _listen(place, choices)
+        town = _town(place, choices, database, external or (kafka.bootstrap if kafka else ""), listening)
         sandbox.configure(town)
         outside = Part("sandbox", command=sandbox.command(place), stops_last=True)
-        return Supervisor([outside, *_parts(town, account), *last(town)], place.logs, watch=database.watch).run()
+        return Supervisor(
+            [outside, *_parts(town, account, listening), *last(town)], place.logs, watch=database.watch
+        ).run()
     finally:
         if kafka is not None:
             kafka.stop()
         database.stop()
 
 
-def _town(place: Place, choices: Choices, database: DatabaseServer, bootstrap: str) -> Town:
+def _listen(place: Place, choices: Choices) -> dict[str, socket.socket]:
+    """Where each service answers; bound here and kept, so that nobody takes a port while its process is away."""
     ports = Ports(place.ports)
-    urls = {}
-    for entry in ENTRIES:
-        if entry.serves:
-            preferred = {"gateway": PUBLIC_PORT}.get(entry.name, VAULT_PORT if entry.vault else 0)
-            urls[entry.name] = f"http://{choices.host}:{ports.reserve(entry.name, choices.host, preferred)}"
+    preferred = {entry.name: VAULT_PORT if entry.vault else 0 for entry in ENTRIES if entry.serves}
+    preferred["gateway"] = PUBLIC_PORT
+    return {name: ports.listen(name, choices.host, port)[0] for name, port in preferred.items()}
+
+
+def _town(
+    place: Place, choices: Choices, database: DatabaseServer, bootstrap: str, listening: Mapping[str, socket.socket]
+) -> Town:
+    urls = {name: f"http://{choices.host}:{one.getsockname()[1]}" for name, one in listening.items()}
     return Town(
         place=place,
         secrets=secrets.read(place),
@@ -71,17 +80,20 @@ def _town(place: Place, choices: Choices, database: DatabaseServer, bootstrap: s
     )
 
 
-def _parts(town: Town, account: Account) -> list[Part]:
+def _parts(town: Town, account: Account, listening: Mapping[str, socket.socket]) -> list[Part]:
     parts = []
     for entry in ENTRIES:
         if entry.serves:
-            parts.append(Part(f"{entry.name}-serve", partial(_become_service, town, entry, "serve", account)))
+            serve = partial(_become_service, town, entry, "serve", account, listening[entry.name])
+            parts.append(Part(f"{entry.name}-serve", serve))
         work = partial(_become_service, town, entry, "work", account)
         parts.append(Part(f"{entry.name}-work", work, nice=WORKER_NICE))
     return parts
 
 
-def _become_service(town: Town, entry: Entry, role: str, account: Account) -> NoReturn:
+def _become_service(
+    town: Town, entry: Entry, role: str, account: Account, listening: socket.socket | None = None
+) -> NoReturn:
     """In a forked child: write the settings of a service, become its user, and turn into its own command line."""
     environment = town.environment_of(entry)
     path = (town.place.vault if entry.vault else town.place.environments) / f"{entry.name}-{role}.env"
@@ -93,6 +105,8 @@ def _become_service(town: Town, entry: Entry, role: str, account: Account) -> No
         become(account)
     module, _, app = entry.command.partition(":")
     program = f"from {module} import {app} as app; app()"
-    host, port = town.service_urls.get(entry.name, ":").removeprefix("http://").rsplit(":", 1)
-    wanted = ["serve", "--host", host, "--port", port] if role == "serve" else [role]
+    wanted = [role]
+    if listening is not None:
+        listening.set_inheritable(True)
+        wanted += ["--fd", str(listening.fileno())]
     os.execve(sys.executable, [sys.executable, "-c", program, *wanted], {**os.environ, **environment})  # noqa: S606

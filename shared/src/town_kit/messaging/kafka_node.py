@@ -6,6 +6,7 @@ It needs Java 17 or newer, and Maven for the first start: the jars of ``deploy/k
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import signal
 import socket
@@ -16,6 +17,7 @@ from pathlib import Path
 from town_kit.db.server import die_with_parent
 
 DEPLOY = Path(__file__).resolve().parents[4] / "deploy" / "kafka"
+LIBS = "TOWN_KAFKA_LIBS"
 CLUSTER_ID = "TownTownTownTownTownTQ"
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -213,5 +215,6 @@ def _free(ports: tuple[int, int]) -> bool:
 
 
 def start_kafka(directory: Path, jars: Path | None = None) -> KafkaNode:
-    """A running node whose data stand in ``directory``."""
-    return KafkaNode(directory, jars).start()
+    """A running node whose data stand in ``directory``; ``TOWN_KAFKA_LIBS`` names jars that several nodes share."""
+    shared = os.environ.get(LIBS)
+    return KafkaNode(directory, jars or (Path(shared) if shared else None)).start()

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from town_kit.messaging.kafka_node import DEPLOY, KafkaNode, NoKafka, missing
+from town_kit.messaging.kafka_node import DEPLOY, LIBS, KafkaNode, NoKafka, missing
 
 JARS = DEPLOY.parents[1] / ".town" / "kafka" / "libs"
 
 
 def jars_folder() -> Path:
     """Where the jars are kept between runs: ``TOWN_KAFKA_LIBS``, else ``.town/kafka/libs``."""
-    return Path(os.environ.get("TOWN_KAFKA_LIBS", JARS))
+    return Path(os.environ.get(LIBS, JARS))
 
 
 def absent(reason: str) -> None:
