@@ -95,20 +95,21 @@ async def composed(town: Town, issuer: Issuer) -> AsyncIterator[Composed]:
 
 @dataclass(frozen=True)
 class Journey:
-    """One `run --once` on a directory of its own: what came of it."""
+    """`run --once` on a directory of its own, and once more on the same: what came of each."""
 
     directory: Path
     done: "subprocess.CompletedProcess[str]"
+    again: "subprocess.CompletedProcess[str]"
 
 
 @pytest.fixture(scope="session")
 def journey() -> Iterator[Journey]:
-    """The whole town as real processes, through which one application went; it has ended by now."""
+    """The whole town as real processes, through which an application went, then another; it has ended by now."""
     with testing.directory() as place:
         place.mkdir()
         limits = dict.fromkeys(("anonymous", "resident", "staff", "vendor", "service"), GENEROUS)
         (place / "town.yaml").write_text(yaml.safe_dump({"gateway": {"rate_limits": limits}}))
-        yield Journey(place, testing.journey(place))
+        yield Journey(place, testing.journey(place), testing.journey(place))
 
 
 @pytest.fixture(scope="session")

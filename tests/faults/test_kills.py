@@ -25,7 +25,7 @@ from town_onebox.testing import RunningTown
 
 pytestmark = [
     pytest.mark.journey,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(420),
     pytest.mark.xdist_group("journey"),
     pytest.mark.case("D-36"),
 ]

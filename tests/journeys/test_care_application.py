@@ -16,7 +16,7 @@ from town_onebox.journey import people
 from town_onebox.journey.hops import DEVICE, EMAIL, PDF
 from town_onebox.testing import RunningTown
 
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(300), pytest.mark.xdist_group("journey")]
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(420), pytest.mark.xdist_group("journey")]
 
 ROOT = Path(__file__).parents[2]
 FOLDER, ADAPTER = "care_need_certification", "care_insurance"

@@ -1,4 +1,4 @@
-"""After one `run --once`: what stands at every counterpart and in every database, each thing once."""
+"""After `run --once`: what stands at every counterpart and in every database, each thing once."""
 
 import re
 from typing import Any
@@ -11,7 +11,7 @@ from town_onebox.journey import people
 from town_onebox.journey.hops import DEVICE, EMAIL, HOPS
 from town_onebox.testing import RunningTown, logs
 
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(300), pytest.mark.xdist_group("journey")]
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(420), pytest.mark.xdist_group("journey")]
 
 TOLD = ["application.submitted", "application.accepted", "application.approved"]
 FACTS = ["submitted", "accepted", "numbered", "approved", "completed"]
@@ -36,6 +36,14 @@ def test_the_run_ends_well_and_prints_each_hop_with_its_time_and_its_place_in_th
     for fact in FACTS:
         printed = rf"procedures\.applications\[\d+\]@\d+  town\.procedures\.application\.{fact}\.v1"
         assert re.search(printed, journey.done.stdout), fact
+
+
+def test_the_second_run_continues_where_the_first_ended(journey: Any) -> None:
+    assert journey.again.returncode == 0, journey.again.stdout + journey.again.stderr + logs(journey.directory)
+    assert journey.again.stdout.count("✓") == len(HOPS)
+    number = re.search(r"収受番号 (\S+)", journey.again.stdout)
+    assert number, journey.again.stdout
+    assert number[1].endswith("-000002")
 
 
 async def test_the_facts_of_an_application_stand_in_the_log_once_and_in_their_order(

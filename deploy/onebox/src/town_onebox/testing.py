@@ -42,7 +42,9 @@ def directory() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def journey(place: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+def journey(
+    place: Path, *options: str, environment: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
     """``run --once``: the exit code, and what a person sees."""
     return subprocess.run(
         [sys.executable, "-m", "town_onebox", "run", "--directory", str(place), "--once", *options],
@@ -50,7 +52,7 @@ def journey(place: Path, *options: str) -> "subprocess.CompletedProcess[str]":
         text=True,
         timeout=JOURNEY_SECONDS,
         check=False,
-        env={**os.environ, "COLUMNS": "200"},
+        env={**os.environ, "COLUMNS": "200", **(environment or {})},
     )
 
 
