@@ -45,7 +45,7 @@ test: $(READY) ## run all tests (ARGS="-k word" narrows them)
 test-fast: $(READY) ## run the unit and architecture tests
 	@$(BIN)/python -m pytest $(wildcard */tests/unit services/*/tests/unit deploy/*/tests/unit tests/architecture) $(ARGS)
 
-check: lint types imports security contracts-up-to-date assumptions-marked ## lint, types, import rules, security, contracts
+check: lint types imports security contracts-up-to-date assumptions-marked manifests ## lint, types, import rules, security, contracts, manifests
 
 lint: $(READY)
 	@$(BIN)/ruff check .
@@ -81,6 +81,25 @@ assumptions: $(READY) ## every outward field, code and rule, with its source: of
 
 assumptions-marked: $(READY)
 	@$(BIN)/python -m town_onebox.assumptions --check
+
+TOOLS := $(VENV)/tools
+
+# kustomize and a reader of compose files (compose-go), at the versions and hashes of tests/manifests/tools.
+$(TOOLS)/compose-check: tests/manifests/tools/go.mod tests/manifests/tools/go.sum tests/manifests/tools/main.go
+	@echo "kustomize and compose-go (about a minute, once)"
+	@mkdir -p $(TOOLS)
+	@cd tests/manifests/tools && go build -trimpath -o $(abspath $(TOOLS))/ . sigs.k8s.io/kustomize/kustomize/v5
+	@touch $@
+
+manifests: $(READY) ## check k8s/, deploy/compose and deploy/Dockerfile (needs Go; without it says what is skipped)
+	@if command -v go >/dev/null; then $(MAKE) --no-print-directory --silent $(TOOLS)/compose-check; fi
+	@$(BIN)/python -m pytest tests/manifests
+
+network-policies: $(READY) ## write the network policies of k8s/ from contracts/zones.yaml
+	@$(BIN)/python -m town_onebox.network_policies k8s/components/network-policies
+
+deploy-secrets: $(READY) ## make passwords and keys for containers: INTO=.town/compose DATABASE=database:5432
+	@$(BIN)/python -m town_onebox.bundle "$(or $(INTO),$(TOWN)/compose)" --database "$(or $(DATABASE),database:5432)"
 
 where: $(READY) ## where a word lives: make where TERM=申請
 	@$(BIN)/python -m town_onebox.where "$(TERM)"

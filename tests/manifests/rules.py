@@ -140,14 +140,15 @@ def secrets_are_referred_to(documents: Sequence[Document]) -> list[str]:
     found = [_name(each) for each in documents if each["kind"] == "Secret"]
     for where, one in containers(documents):
         clear = [(e["name"], str(e["value"])) for e in one.get("env", ()) if "value" in e]
-        found += [f"{where}: {name}" for name, value in clear if _tells(name, value)]
+        found += [f"{where}: {name}" for name, value in clear if tells_a_secret(name, value)]
     for each in documents:
         if each["kind"] == "ConfigMap":
-            found += [f"{_name(each)}: {k}" for k, v in each.get("data", {}).items() if _tells(k, str(v))]
+            found += [f"{_name(each)}: {k}" for k, v in each.get("data", {}).items() if tells_a_secret(k, str(v))]
     return found
 
 
-def _tells(name: str, value: str) -> bool:
+def tells_a_secret(name: str, value: str) -> bool:
+    """Whether a setting holds a secret in clear: by its name (a path to one is none), or by what it holds."""
     named = SECRET_NAME.search(name) is not None and not value.startswith("/")
     return named or CREDENTIALS.search(value) is not None
 

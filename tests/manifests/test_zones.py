@@ -1,4 +1,4 @@
-"""The network policies say what `contracts/zones.yaml` says: read here as a cluster reads them, not as they are written."""
+"""The network policies say what `contracts/zones.yaml` says: read as a cluster reads them, not as they are written."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import yaml
-
 from tests.manifests.rendering import OVERLAYS, ROOT, rendered
 from tests.manifests.rules import workloads
+
 from town_kit.messaging.topics import zones
 from town_kit.settings import Zone
 from town_onebox.network_policies import main, namespace
@@ -34,7 +34,9 @@ def matches(peer: Mapping[str, Any], policy_namespace: str, pod: Pod) -> bool:
         return False
     where, labels = pod
     names = {"kubernetes.io/metadata.name": where}
-    in_namespace = selects(peer["namespaceSelector"], names) if "namespaceSelector" in peer else where == policy_namespace
+    named = peer.get("namespaceSelector")
+    in_namespace = where == policy_namespace if named is None else selects(named, names)
+
     return in_namespace and selects(peer.get("podSelector"), labels)
 
 

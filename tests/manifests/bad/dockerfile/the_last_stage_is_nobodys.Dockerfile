@@ -1,0 +1,8 @@
+# Breaks one rule: ends as a named user, who may be root.
+ARG BASE=python:3.11.14-slim-bookworm
+FROM ${BASE} AS build
+COPY requirements.lock .
+RUN python -m pip install --require-hashes -r requirements.lock
+FROM ${BASE}
+COPY --from=build /opt/venv /opt/venv
+USER town
