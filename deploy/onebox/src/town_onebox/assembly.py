@@ -86,10 +86,10 @@ class Town:
         """The settings of a service for a process of that kind."""
         return entry.settings(**self.values(entry, process))
 
-    def environment_of(self, entry: Entry) -> dict[str, str]:
-        """The same settings as environment variables, for a process of its own."""
+    def environment_of(self, entry: Entry, process: Process = Process.OWN) -> dict[str, str]:
+        """The same settings as environment variables, by default for a process of its own."""
         prefix = service_prefix(entry.name)
-        return {f"{prefix}{name.upper()}": _text(value) for name, value in self.values(entry, Process.OWN).items()}
+        return {f"{prefix}{name.upper()}": _text(value) for name, value in self.values(entry, process).items()}
 
     def values(self, entry: Entry, process: Process) -> dict[str, Any]:
         """The settings of a service by field; ``town.yaml`` has the last word."""

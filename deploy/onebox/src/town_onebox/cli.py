@@ -12,7 +12,7 @@ from rich.console import Console
 from town_kit.db.server_files import NoServer
 from town_kit.messaging.kafka_node import NoKafka
 from town_kit.settings import Zone
-from town_onebox import distributed, town
+from town_onebox import distributed, operate, town
 from town_onebox.assembly import Town
 from town_onebox.journey.run import journey
 from town_onebox.supervisor import Part
@@ -67,6 +67,18 @@ def run(
 def reset(directory: Directory = Path(".town")) -> None:
     """Remove the town's data and secrets."""
     town.reset(directory)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
+)
+def service(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="procedures, identity, …")],
+    directory: Directory = Path(".town"),
+) -> None:
+    """Run a command of one service with its settings here: service procedures dead-letters list."""
+    operate.run(directory, name, context.args)
 
 
 def main() -> None:

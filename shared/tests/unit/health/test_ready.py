@@ -9,8 +9,8 @@ from starlette.applications import Starlette
 from town_kit import health
 
 
-def client(checks: dict[str, object]) -> httpx.AsyncClient:
-    app = Starlette(routes=health.health_routes(checks))  # type: ignore[arg-type]
+def client(checks: dict[str, object], told: tuple[str, ...] = ()) -> httpx.AsyncClient:
+    app = Starlette(routes=health.health_routes(checks, told=told))  # type: ignore[arg-type]
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test")
 
 
@@ -39,6 +39,16 @@ async def test_a_failing_or_hanging_check_is_named_and_nothing_else_is_told(monk
     assert answer.headers["retry-after"] == "2"
     assert answer.json()["checks"] == {"database": "failed", "event_log": "failed", "schema": "ok"}
     assert "password" not in answer.text
+
+
+async def test_what_is_only_told_leaves_a_process_ready() -> None:
+    async def bad() -> None:
+        raise OSError
+
+    async with client({"database": good, "event_log": bad}, told=("event_log",)) as asking:
+        answer = await asking.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ready", "checks": {"database": "ok", "event_log": "failed"}}
 
 
 async def test_a_crowd_of_probes_costs_one_check() -> None:
