@@ -76,6 +76,11 @@ contracts: $(READY) ## write the generated contracts from the code
 contracts-up-to-date: $(READY)
 	@$(BIN)/python -m town_onebox.contracts --check contracts
 
+fuzz: $(READY) ## search every reader and route for failures (SECONDS=120: for readers and routes each)
+	@$(BIN)/python -W ignore -m tests.fuzz --seconds $(or $(SECONDS),120)
+	@TOWN_FUZZ_SECONDS=$$(( $(or $(SECONDS),120) / 5 )) TOWN_FUZZ_SEED=$${RANDOM:-$$(date +%s)} \
+		$(BIN)/python -m pytest tests/contract/test_schemathesis.py -s
+
 assumptions: $(READY) ## every outward field, code and rule, with its source: official, observed, ours
 	@$(BIN)/python -m town_onebox.assumptions
 

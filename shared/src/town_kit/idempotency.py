@@ -108,11 +108,11 @@ def canonical(document: Any) -> bytes:
     """The JCS form (RFC 8785) of a parsed JSON document.
 
     Raises:
-        MalformedRequest: a number lies outside what JSON can carry exactly.
+        MalformedRequest: a number lies outside what JSON can carry exactly, or a text holds half a character.
     """
     try:
         return rfc8785.dumps(document)
-    except (rfc8785.CanonicalizationError, RecursionError):
+    except (rfc8785.CanonicalizationError, UnicodeError, RecursionError):  # UnicodeError: half a character in a name
         raise MalformedRequest("数値が大きすぎるか、文字が正しくありません。") from None
 
 

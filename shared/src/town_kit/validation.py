@@ -1,5 +1,7 @@
 """What pydantic found wrong, told as field errors: where, which rule, a sentence in Japanese; never the input."""
 
+from typing import Any
+
 from fastapi.exceptions import RequestValidationError
 
 from town_kit.problems import FieldError
@@ -33,7 +35,19 @@ _DEFAULT = "入力内容を確認してください。"
 
 def field_errors(error: RequestValidationError) -> list[FieldError]:
     """The field errors of a failed validation, at most 50."""
-    return [FieldError(_pointer(item["loc"]), str(item["type"]), _sentence(item)) for item in list(error.errors())[:50]]
+    items = list(error.errors())
+    invented = {item["loc"][:-1] for item in items if item["loc"][-1:] == ("[key]",)}
+    found = (FieldError(_pointer(_known(item, invented)), str(item["type"]), _sentence(item)) for item in items[:50])
+    return list(dict.fromkeys(found))
+
+
+def _known(item: dict[str, Any], invented: set[tuple[object, ...]]) -> tuple[object, ...]:
+    """Where it is, as far as the names are ours: one the caller made up could be a My Number."""
+    location: tuple[object, ...] = item["loc"]
+    if item["type"] == "extra_forbidden":
+        location = location[:-1]
+    ends = (end for end in range(1, len(location) + 1) if location[:end] in invented)
+    return location[: next(ends, len(location) + 1) - 1]
 
 
 def _sentence(item: dict[str, object]) -> str:
