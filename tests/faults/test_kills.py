@@ -107,7 +107,7 @@ async def test_an_answer_lost_with_its_process_is_given_to_the_retry_and_nothing
     resident = await signed_in(running_town)
     before = await applications_of(running_town, resident)
     headers = resident.headers
-    armed = running_town.arm(failpoint)
+    armed = running_town.arm(f"{failpoint}.application.submit")
 
     with pytest.raises(httpx.TransportError):
         await post(running_town, headers)
@@ -132,7 +132,7 @@ async def test_a_relay_killed_between_produce_and_mark_sends_twice_and_the_messa
 ) -> None:
     resident = await signed_in(running_town)
     await quiet(running_town)
-    armed = running_town.arm("after-produce-before-mark")
+    armed = running_town.arm("after-produce-before-mark.procedures")
     application = UUID((await post(running_town, resident.headers)).json()["id"])
 
     async def is_marked() -> bool:

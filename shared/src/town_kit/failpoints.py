@@ -1,9 +1,11 @@
 """Places where a test may kill the process, to prove that nothing is lost or done twice.
 
 ``TOWN_FAILPOINT=after-produce-before-mark:kill`` ends the process with SIGKILL when it gets there. ``TOWN_FAILPOINTS``
-names a folder in which a test of a running town arms a place by a file of its name: the first process that gets there
-takes the file away and dies. In production both are ignored: each service calls :func:`forbid` there, and any
-``TOWN_*ENVIRONMENT=production`` forbids them too.
+names a folder in which a test of a running town arms a place by a file ``<place>.<whose>``, such as
+``after-produce-before-mark.procedures``: the first process that gets there takes the file away and dies.
+
+In production both are ignored: each service calls :func:`forbid` there, and any ``TOWN_*ENVIRONMENT=production``
+forbids them too.
 """
 
 import os
@@ -20,13 +22,18 @@ def forbid() -> None:
     _forbidden = True
 
 
-def failpoint(name: str) -> None:
-    """Die here when a test asked for it; otherwise do nothing."""
+def failpoint(name: str, whose: str = "") -> None:
+    """Die here when a test asked for it; otherwise do nothing.
+
+    Args:
+        name: the place, such as ``after-produce-before-mark``.
+        whose: what is going on there: the service of a relay, the action of a request.
+    """
     asked = os.environ.get(SETTING) == f"{name}:kill"
     folder = os.environ.get(FOLDER)
     if not (asked or folder) or _forbidden or _in_production():
         return
-    if asked or (folder and _disarm(os.path.join(folder, name))):
+    if asked or (folder and _disarm(os.path.join(folder, f"{name}.{whose}"))):
         os.kill(os.getpid(), signal.SIGKILL)
 
 

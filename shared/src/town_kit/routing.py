@@ -125,8 +125,9 @@ async def transaction(request: Request) -> AsyncIterator[AsyncSession]:
             raise Replay(stored_answer(begun))
         now.session = session
         yield session
-        failpoint("before-commit")
-    failpoint("after-commit-before-reply")
+        action = now.policy.audit.action if now.policy.audit else ""
+        failpoint("before-commit", action)
+    failpoint("after-commit-before-reply", action)
 
 
 async def _immediate(request: Request) -> AsyncIterator[AsyncSession]:

@@ -140,7 +140,7 @@ class Relay:
         if not rows:
             return 0
         results = await self._send(rows)
-        failpoint("after-produce-before-mark")
+        failpoint("after-produce-before-mark", self.service)
         done, failed, lost = self._sort(rows, results)
         if lost:
             await self._begin_anew(connection, lost)
