@@ -150,19 +150,19 @@ def _checked_entries(archive: zipfile.ZipFile, file: IO[bytes], limits: Limits) 
     for info in infos:
         name = _safe_name(info, limits)
         if name.casefold() in names:
-            raise ArchiveUnsafe("同じ名前のファイルが二つあります。")
+            raise ArchiveUnsafe("同じ名前のファイルが二つあります。名前を変えて作り直してください。")
         names.add(name.casefold())
         kind = stat.S_IFMT(info.external_attr >> 16)
         if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
-            raise ArchiveUnsafe("リンクなど、通常のファイルでないものが入っています。")
+            raise ArchiveUnsafe("リンクなど、通常のファイルでないものが入っています。取り除いて作り直してください。")
         if info.flag_bits & _ENCRYPTED:
-            raise ArchiveUnsafe("パスワード付きのファイルは受け付けていません。")
+            raise ArchiveUnsafe("パスワード付きのファイルは受け付けていません。パスワードを外して送ってください。")
         if info.compress_type not in _STORED_OR_DEFLATED:
-            raise ArchiveUnsafe("この圧縮方式は受け付けていません。")
+            raise ArchiveUnsafe("この圧縮方式は受け付けていません。標準のZIP形式で作り直してください。")
         if not info.is_dir():
             entries.append((name, info))
         elif info.file_size or info.compress_size:
-            raise ArchiveUnsafe("フォルダーに中身が書かれています。")
+            raise ArchiveUnsafe("ZIPファイルの構造が正しくありません。作り直して送ってください。")
     return entries
 
 
@@ -171,11 +171,11 @@ def _check_layout(infos: Sequence[zipfile.ZipInfo], file: IO[bytes]) -> None:
     end = 0
     for index, info in enumerate(sorted(infos, key=lambda info: info.header_offset)):
         if info.header_offset < end or (index == 0 and info.header_offset != 0):
-            raise ArchiveUnsafe("ZIPファイルの構造が正しくありません。")
+            raise ArchiveUnsafe("ZIPファイルの構造が正しくありません。作り直して送ってください。")
         file.seek(info.header_offset)
         header = file.read(30)
         if len(header) != 30 or header[:4] != b"PK\x03\x04":
-            raise ArchiveUnsafe("ZIPファイルの構造が正しくありません。")
+            raise ArchiveUnsafe("ZIPファイルの構造が正しくありません。作り直して送ってください。")
         name_length, extra_length = struct.unpack("<HH", header[26:30])
         end = info.header_offset + 30 + name_length + extra_length + info.compress_size
 
@@ -193,7 +193,7 @@ def _safe_name(info: zipfile.ZipInfo, limits: Limits) -> str:
         or "\x00" in info.orig_filename
     )
     if bad:
-        raise ArchiveUnsafe("ファイル名に使えない文字や場所が含まれています。")
+        raise ArchiveUnsafe("ファイル名に使えない文字や場所が含まれています。名前を変えて作り直してください。")
     return str(path)
 
 
@@ -208,14 +208,14 @@ def _inflate_all(
                 size += len(piece)
                 total += len(piece)
                 if size > limits.each or total > limits.total:
-                    raise ArchiveUnsafe("展開後のファイルが大きすぎます。")
+                    raise ArchiveUnsafe("展開後のファイルが大きすぎます。小さくするか、分けて送ってください。")
                 if size > PIECE and size > limits.ratio * max(info.compress_size, 1):
-                    raise ArchiveUnsafe("圧縮率が高すぎるファイルが入っています。")
+                    raise ArchiveUnsafe("圧縮率が高すぎるファイルが入っています。取り除いて作り直してください。")
                 head = head or piece[:HEAD]
                 content.write(piece)
         media_type = sniff(head)
         if media_type in ARCHIVES:
-            raise ArchiveUnsafe("ZIPの中に圧縮ファイルを入れることはできません。")
+            raise ArchiveUnsafe("ZIPの中に圧縮ファイルを入れることはできません。展開してから入れてください。")
         members.append(Member(name, size, media_type, start))
     return members
 
@@ -269,9 +269,9 @@ def _inspect_pdf(file: IO[bytes]) -> None:
     file.seek(0)
     content = file.read()
     if b"%%EOF" not in content[-2048:]:
-        raise DocumentUnsafe("PDFが途中で切れています。保存し直してください。")
+        raise DocumentUnsafe("PDFが途中で切れています。保存し直して送ってください。")
     if b"/Encrypt" in content[-65536:]:
-        raise DocumentUnsafe("パスワード付きのPDFは受け付けていません。")
+        raise DocumentUnsafe("パスワード付きのPDFは受け付けていません。パスワードを外して送ってください。")
     escaped = (
         bytes(unquote_to_bytes(m[1].replace(b"#", b"%"))).decode("latin-1") for m in _ESCAPED_PDF_NAME.finditer(content)
     )
@@ -286,7 +286,7 @@ def parse_xml(content: bytes, *, limit: int = 5 * 1024 * 1024, depth: int = 100)
         DocumentUnsafe: longer than ``limit`` bytes, deeper than ``depth``, with a DOCTYPE, or not well formed.
     """
     if len(content) > limit:
-        raise DocumentUnsafe("XMLが大きすぎます。")
+        raise DocumentUnsafe("XMLが大きすぎます。分けて送ってください。")
     _refuse_declarations(content)
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_pis=True, remove_comments=True
@@ -294,15 +294,15 @@ def parse_xml(content: bytes, *, limit: int = 5 * 1024 * 1024, depth: int = 100)
     try:
         root = etree.fromstring(content, parser)
     except (etree.XMLSyntaxError, ValueError):
-        raise DocumentUnsafe("XMLとして読めません。") from None
+        raise DocumentUnsafe("XMLとして読めません。作り直して送ってください。") from None
     if root.getroottree().docinfo.doctype or _depth(root) > depth:
-        raise DocumentUnsafe("XMLの構造を扱えません。")
+        raise DocumentUnsafe("XMLの構造を扱えません。作り直して送ってください。")
     return root
 
 
 def _refuse_declarations(content: bytes) -> None:
     if b"\x00" in content or _DECLARATION.search(content):  # NUL: UTF-16 and UTF-32 would hide a DOCTYPE
-        raise DocumentUnsafe("DOCTYPEを含むXMLや、UTF-8でないXMLは受け付けていません。")
+        raise DocumentUnsafe("DOCTYPEを含むXMLや、UTF-8でないXMLは受け付けていません。作り直して送ってください。")
 
 
 def _depth(root: etree._Element) -> int:
@@ -340,7 +340,7 @@ def read_csv(
     """
     text = decode_text(content)
     if "\x00" in text:
-        raise DocumentUnsafe("CSVとして読めません。")
+        raise DocumentUnsafe("CSVとして読めません。作り直して送ってください。")
     count = 0
     try:
         for row in csv.reader(io.StringIO(text, newline=""), strict=True):
@@ -348,7 +348,7 @@ def read_csv(
                 continue
             count += 1
             if count > rows or len(row) > columns or any(len(field) > field_length for field in row):
-                raise DocumentUnsafe("CSVの行・列・項目が大きすぎます。")
+                raise DocumentUnsafe("CSVの行・列・項目が大きすぎます。分けて送ってください。")
             yield row
     except csv.Error:
         raise DocumentUnsafe("CSVの引用符を確認してください。") from None

@@ -230,7 +230,7 @@ async def _authenticate(request: Request, policy: Policy, runtime: Runtime) -> P
     request.state.principal = principal
     if not principal.may(policy.scope) or principal.role not in policy.roles:
         if principal.role is Role.SERVICE and policy.roles and Role.SERVICE not in policy.roles:
-            raise ZoneViolation("このシステムからは利用できません。")
+            raise ZoneViolation("このシステムからは利用できません。利用できる窓口をシステム担当に確認してください。")
         raise InsufficientScope("必要な権限を管理者に確認してください。")
     if policy.two_factors and len(principal.amr) < 2:
         raise InsufficientScope("二要素認証でログインし直してください。")

@@ -28,7 +28,7 @@ class Output(BaseModel):
 
 def _without_my_number(text: str) -> str:
     if contains_my_number(text):
-        raise ValueError("個人番号は入力しないでください。")
+        raise ValueError("個人番号らしい数字があります。ここには入力しないでください。")
     return text
 
 

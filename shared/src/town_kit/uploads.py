@@ -43,7 +43,7 @@ async def receive(request: Request, *, media_types: frozenset[str], limit: int, 
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in media_types:
-        raise UnsupportedMedia("この種類のファイルは受け付けていません。")
+        raise UnsupportedMedia("この種類のファイルは受け付けていません。案内にある種類で送ってください。")
     file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - closed by the request path
     digest, size = hmac.new(secret, digestmod="sha256"), 0
     try:
@@ -60,4 +60,4 @@ async def receive(request: Request, *, media_types: frozenset[str], limit: int, 
 
 def _check_size(size: int, limit: int) -> None:
     if size > limit:
-        raise PayloadTooLarge(f"ファイルは {limit // (1024 * 1024)} MB までです。")
+        raise PayloadTooLarge(f"ファイルは {limit // (1024 * 1024)} MB までです。小さくするか、分けて送ってください。")

@@ -63,7 +63,9 @@ class IdentitySignatures:
             async with http.connect(self._address) as client:
                 answer = await client.post(path, json=body, headers=headers, timeout=10)
         except httpx.HTTPError:
-            raise DependencyUnavailable("署名を確認するシステムが応答しません。", retry_after=5) from None
+            raise DependencyUnavailable(
+                "署名を確認するシステムが応答しません。少し待ってから、もう一度送ってください。", retry_after=5
+            ) from None
         if answer.status_code >= 300:
             raise refusal(answer.status_code, answer.json())
         document: dict[str, Any] = answer.json()
@@ -74,6 +76,8 @@ def refusal(status: int, document: dict[str, Any]) -> Problem:
     """A neighbour's problem document as the problem it names; what is not a refusal of the caller becomes 503."""
     kind = Problem.catalogue.get(str(document.get("type", "")).removeprefix(URN))
     if kind is None or status in {401, 403, 404} or status >= 500:
-        return DependencyUnavailable("関係するシステムが応答しません。", retry_after=5)
+        return DependencyUnavailable(
+            "関係するシステムが応答しません。少し待ってから、もう一度送ってください。", retry_after=5
+        )
     errors = [FieldError(e["pointer"], e["code"], e["message"]) for e in document.get("errors", [])]
     return kind(document.get("detail"), errors=errors)

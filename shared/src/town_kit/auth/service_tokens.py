@@ -78,7 +78,9 @@ class ServiceTokens:
                 timeout=10,
             )
         if answer.status_code != 200:
-            raise DependencyUnavailable("システム間の認証に失敗しました。", retry_after=5)
+            raise DependencyUnavailable(
+                "システム間の認証ができません。少し待ってから、もう一度お試しください。", retry_after=5
+            )
         document = answer.json()
         self._token = document["access_token"]
         self._renew_at = time.monotonic() + max(5, int(document["expires_in"]) - _RENEW_BEFORE_SECONDS)

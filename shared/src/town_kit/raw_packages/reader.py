@@ -137,7 +137,7 @@ def _check_members(archive: Archive, profile: PackageProfile, files: tuple[Packe
         raise MalformedRequest(UNREADABLE)
     carried = {name for name in archive.members if name.startswith(folder)}
     if carried != set(named):
-        raise SignatureInvalid("添付書類が、署名された一覧と合いません。")
+        raise SignatureInvalid("添付書類が、署名された一覧と合いません。署名し直して送ってください。")
 
 
 def _check_content(archive: Archive, file: PackedFile) -> None:
@@ -145,6 +145,6 @@ def _check_content(archive: Archive, file: PackedFile) -> None:
     for piece in archive.pieces(file.member):
         digest.update(piece)
     if digest.hexdigest() != file.sha256 or archive.members[file.member].size != file.size:
-        raise SignatureInvalid("添付書類の中身が、署名されたときと違います。")
+        raise SignatureInvalid("添付書類の中身が、署名されたときと違います。署名し直して送ってください。")
     content: IO[bytes] = io.BytesIO(archive.read(file.member))
     inspect_document(content, file.media_type)

@@ -90,7 +90,9 @@ def _texts(certificate: x509.Certificate, fields: dict[str, str]) -> dict[str, s
         if not isinstance(entry, x509.OtherName) or (found := fields.get(entry.type_id.dotted_string)) is None:
             continue
         if found in values:
-            raise JpkiUntrusted("電子証明書に同じ項目が二度書かれています。")
+            raise JpkiUntrusted(
+                "電子証明書に同じ項目が二度書かれています。市区町村の窓口で電子証明書を確認してください。"
+            )
         try:
             values[found] = asn1.decode_der(str, entry.value)
         except ValueError:

@@ -162,7 +162,9 @@ def read_signed_message(cms: bytes) -> SignedMessage:
 def _message(data: _SignedData, signer: _Signer) -> SignedMessage:
     used = {signer.digest.algorithm, signer.algorithm.algorithm}
     if used & _WEAK:
-        raise JpkiWeakAlgorithm("安全でない方式(SHA-1 など)の署名は受け付けられません。")
+        raise JpkiWeakAlgorithm(
+            "安全でない方式（SHA-1 など）の署名は受け付けられません。対応したアプリで署名し直してください。"
+        )
     if signer.digest.algorithm not in _DIGESTS or not used & (_RSA | {_ECDSA_SHA384}) or signer.signed is None:
         raise SignatureInvalid
     values = _single_values(signer.signed)
@@ -199,7 +201,7 @@ def _certificate(data: _SignedData, sid: _IssuerAndSerial) -> x509.Certificate:
         if certificate.serial_number == sid.serial and _content(certificate.issuer.public_bytes()) == issuer
     ]
     if len(found) != 1:
-        raise SignatureInvalid("署名した人の電子証明書が含まれていません。")
+        raise SignatureInvalid("署名した人の電子証明書が含まれていません。電子証明書を付けて送ってください。")
     return found[0]
 
 

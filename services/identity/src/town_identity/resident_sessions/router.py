@@ -69,7 +69,7 @@ async def _verified(body: LoginRequest, challenge: RedeemedChallenge, wired: Por
         signature = base64.b64decode(body.signature, validate=True)
         return await wired.jpki.verify_login_async(certificate, signature, content, wired.clock.now())
     except binascii.Error:
-        raise SignatureInvalid("署名のデータを読めません。").with_status(401) from None
+        raise SignatureInvalid("署名のデータを読めません。もう一度署名してください。").with_status(401) from None
     except Problem as problem:
         raise (problem.with_status(401) if isinstance(problem, REFUSALS) else problem) from None
 

@@ -44,7 +44,7 @@ async def check_status(body: CheckStatusRequest, tx: Tx, wired: Wired) -> Status
     """証明書が受け取った時点で有効だったかを、いまの失効情報で確かめる。"""
     certificate = await tx.get(persons.CertificateSerial, body.serial_reference)
     if certificate is None:
-        raise NotFound("証明書の参照が見つかりません。")
+        raise NotFound("証明書の参照が見つかりません。署名検証の結果にある値を送ってください。")
     touch(tx, subjects=[certificate.person_id])
     found = wired.jpki.check_status(persons.question_of(wired.sealer, certificate), body.received_at)
     return StatusView(

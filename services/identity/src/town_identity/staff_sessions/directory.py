@@ -105,7 +105,9 @@ class StaffDirectory:
             if document.get("issuer") != self.issuer or not all(
                 str(document.get(name, "")).startswith(f"{self.issuer}/") for name in names
             ):
-                raise DependencyUnavailable("職員認証の設定を確認してください。", retry_after=60)
+                raise DependencyUnavailable(
+                    "職員認証の設定に誤りがあります。システム担当に連絡してください。", retry_after=60
+                )
             self._metadata = _Metadata(*(str(document[name]) for name in names))
         return self._metadata
 
@@ -115,9 +117,13 @@ class StaffDirectory:
             async with http.connect(self.issuer) as client:
                 answer = await client.request(method, url.removeprefix(self.issuer), data=data, auth=auth, timeout=10)
         except httpx.HTTPError:
-            raise DependencyUnavailable("職員認証システムが応答しません。", retry_after=5) from None
+            raise DependencyUnavailable(
+                "職員認証システムが応答しません。少し待ってから、もう一度お試しください。", retry_after=5
+            ) from None
         if answer.status_code >= 500:
-            raise DependencyUnavailable("職員認証システムが応答しません。", retry_after=5)
+            raise DependencyUnavailable(
+                "職員認証システムが応答しません。少し待ってから、もう一度お試しください。", retry_after=5
+            )
         return answer
 
 

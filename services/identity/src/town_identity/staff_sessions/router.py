@@ -106,5 +106,7 @@ async def create_staff_session(
 
 def _directory(wired: Ports) -> StaffDirectory:
     if wired.staff is None:
-        raise DependencyUnavailable("職員認証システムが設定されていません。", retry_after=60)
+        raise DependencyUnavailable(
+            "職員認証システムが設定されていません。システム担当に連絡してください。", retry_after=60
+        )
     return wired.staff

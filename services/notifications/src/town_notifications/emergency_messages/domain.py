@@ -46,7 +46,7 @@ def move(current: State | None, to: State) -> State:
         StateConflict: the table does not know the move.
     """
     if (current, to) not in TRANSITIONS:
-        raise StateConflict("この緊急情報は、すでに取り消されています。")
+        raise StateConflict("この緊急情報は、すでに取り消されています。画面を読み直してください。")
     return to
 
 

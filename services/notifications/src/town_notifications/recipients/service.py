@@ -64,7 +64,7 @@ async def register_address(session: AsyncSession, person: Principal, address: st
     if normal is None:
         raise ValidationFailed(
             "メールアドレスを確認してください。",
-            errors=[FieldError("/address", "address", "メールアドレスの形ではありません。")],
+            errors=[FieldError("/address", "address", "メールアドレスの形ではありません。入力し直してください。")],
         )
     known = await repository.contact_points_of(session, person)
     touch(session, subjects=[person.id], fields=("contact_points",))
@@ -100,9 +100,9 @@ async def send_another_code(
     """
     point = await repository.contact_point(session, person, contact_point_id)
     if point.state == ContactPointState.CONFIRMED:
-        raise StateConflict("この連絡先は確認が済んでいます。")
+        raise StateConflict("この連絡先は確認が済んでいます。そのままお使いいただけます。")
     if point.issue >= CODES_A_DAY and at - point.issued_at < timedelta(days=1):
-        raise TooManyRegistrations("明日、もう一度お試しください。")
+        raise TooManyRegistrations("確認コードを送れる回数を超えました。明日、もう一度お試しください。")
     point.issue += 1
     point.issued_at, point.attempts = at, 0
     point.code_due_at, point.code_tries = at, 0

@@ -63,16 +63,16 @@ LABELS = {
 }
 
 NEXT_STEPS = {
-    State.PENDING_VERIFICATION: "電子証明書の有効性を確認しています。手続きは不要です。",
+    State.PENDING_VERIFICATION: "電子証明書の有効性を確認しています。お手続きは必要ありません。",
     State.SUBMITTED: "窓口の受付をお待ちください。",
     State.ACCEPTED: "審査の開始をお待ちください。",
     State.IN_REVIEW: "審査の結果をお待ちください。",
-    State.CORRECTION_REQUESTED: "お知らせの内容を確認し、期限までに補正してください。",
+    State.CORRECTION_REQUESTED: "お知らせの内容を確認し、期限までに直して送ってください。",
     State.DRAFTED: "決定の通知をお待ちください。",
     State.APPROVED: "決定通知をご確認ください。",
-    State.REJECTED: "決定通知と理由をご確認ください。不服があるときは審査請求ができます。",
-    State.WITHDRAWN: "取下げを受け付けました。手続きは終わりです。",
-    State.COMPLETED: "手続きは完了しました。",
+    State.REJECTED: "決定通知で理由をご確認ください。不服があるときは、3か月以内に審査請求ができます。",
+    State.WITHDRAWN: "取下げを受け付けました。もう一度申請するときは、新しくお申し込みください。",
+    State.COMPLETED: "必要な手続きはすべて終わりました。",
 }
 
 # (from, to) → what is told. A pair that does not stand here is refused with 409 state-conflict.

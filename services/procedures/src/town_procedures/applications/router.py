@@ -145,7 +145,7 @@ def _refuse_staff_fields(body: SubmitRequest, actor: Principal) -> None:
     given = {"parties": bool(body.parties), "channel": body.channel is not None, "received_at": body.received_at}
     if actor.role is Role.RESIDENT:
         errors = [
-            FieldError(f"/{name}", "staff-only", "この項目は送れません。")
+            FieldError(f"/{name}", "staff-only", "この項目は職員だけが送れます。外してください。")
             for name, is_given in given.items()
             if is_given
         ]

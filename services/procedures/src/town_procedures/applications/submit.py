@@ -129,7 +129,13 @@ def seal_numbers(
         try:
             number = MyNumber.parse(str(value))
         except ValueError:
-            wrong.append(FieldError(f"/answers{pointer}", "checksum", "個人番号の検査用数字が一致しません。"))
+            wrong.append(
+                FieldError(
+                    f"/answers{pointer}",
+                    "checksum",
+                    "個人番号に誤りがあります。カードや通知を見て、12桁を確認してください。",
+                )
+            )
             continue
         holder[name] = None
         sealed.append(SealedNumber(pointer, pointer.split("/")[1], vault.encrypt(number.reveal().encode())))

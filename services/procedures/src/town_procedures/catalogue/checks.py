@@ -56,7 +56,7 @@ def within_days(answers: Answers, /, *, on: date, pointer: str, before: int, aft
     """A date lies at most so many days before or after the day of the application."""
     earliest, latest = on - timedelta(days=before), on + timedelta(days=after)
     return [
-        FieldError(place, "date-range", "手続きができる期間の外の日付です。日付を確認してください。")
+        FieldError(place, "date-range", "この手続きができる期間から外れています。日付を確認してください。")
         for place, value in find(answers, pointer)
         if (day := as_date(value)) and not earliest <= day <= latest
     ]
@@ -98,7 +98,7 @@ def required_if(
     if not all(Condition.model_validate(one).holds(answers, on) for one in when):
         return []
     return [
-        FieldError(pointer, "missing", "この場合は入力が必要です。")
+        FieldError(pointer, "missing", "ほかの回答から、この欄の入力が必要です。入力してください。")
         for pointer in pointers
         if not is_given(value_at(answers, pointer))
     ]
@@ -112,7 +112,7 @@ def forbidden_if(
     if not all(Condition.model_validate(one).holds(answers, on) for one in when):
         return []
     return [
-        FieldError(pointer, "not-wanted", "この場合は入力できません。")
+        FieldError(pointer, "not-wanted", "ほかの回答から、この欄は入力できません。空にしてください。")
         for pointer in pointers
         if is_given(value_at(answers, pointer))
     ]
@@ -123,7 +123,7 @@ def each_requires(answers: Answers, /, *, on: date, each: str, item: str, value:
     """In each element where ``item`` has the value, ``needs`` must be answered."""
     del on
     return [
-        FieldError(f"{place}/{needs}", "missing", "この場合は入力が必要です。")
+        FieldError(f"{place}/{needs}", "missing", "ほかの回答から、この欄の入力が必要です。入力してください。")
         for place, element in find(answers, each)
         if isinstance(element, Mapping) and element.get(item) == value and not is_given(element.get(needs))
     ]
@@ -216,7 +216,12 @@ def my_numbers_differ(answers: Answers, /, *, on: date, pointers: Sequence[str])
     """No 個人番号 stands under two people."""
     del on
     errors = _repeated(answers, pointers, lambda who: who.get("my_number") or None)
-    return [FieldError(f"{e.pointer}/my_number", "repeated", "同じ個人番号が入力されています。") for e in errors]
+    return [
+        FieldError(
+            f"{e.pointer}/my_number", "repeated", "別の人に同じ個人番号が入力されています。番号を確認してください。"
+        )
+        for e in errors
+    ]
 
 
 def _name_and_birth(who: Mapping[str, Any]) -> tuple[str, Any] | None:
@@ -228,7 +233,7 @@ def _repeated(answers: Answers, pointers: Sequence[str], key: Callable[[Mapping[
     for place, who in (found for pointer in pointers for found in find(answers, pointer)):
         mark = key(who) if isinstance(who, Mapping) else None
         if mark is not None and mark in seen:
-            errors.append(FieldError(place, "repeated", "同じ人が二度入力されています。"))
+            errors.append(FieldError(place, "repeated", "同じ人が二度入力されています。一方を消してください。"))
         seen.add(mark)
     return errors
 

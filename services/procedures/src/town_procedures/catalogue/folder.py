@@ -186,14 +186,22 @@ class Procedure:
     def _attachment_errors(self, answers: Mapping[str, Any], kinds: Sequence[str], on: date) -> list[FieldError]:
         known = {rule.kind for rule in self.attachments}
         errors = [
-            FieldError(f"/attachments/{index}", "unknown-kind", "この手続きでは受け付けていない種類の書類です。")
+            FieldError(
+                f"/attachments/{index}",
+                "unknown-kind",
+                "この手続きでは受け付けていない種類の書類です。外してください。",
+            )
             for index, kind in enumerate(kinds)
             if kind not in known
         ]
         for rule in self.attachments:
             given = sum(kind == rule.kind for kind in kinds)
             if given > rule.max_count:
-                errors.append(FieldError("/attachments", "too-many", f"「{rule.title['ja']}」が多すぎます。"))
+                errors.append(
+                    FieldError(
+                        "/attachments", "too-many", f"「{rule.title['ja']}」のファイルが多すぎます。減らしてください。"
+                    )
+                )
             if not given and rule.is_required(answers, on):
                 errors.append(FieldError("/attachments", "missing", f"「{rule.title['ja']}」を添付してください。"))
         return errors

@@ -64,7 +64,7 @@ async def read_hand_over(application_id: UUID, tx: Tx, actor: Actor, wired: Wire
     application = await find_one(tx, application_id, actor)
     procedure = wired.catalogue.get(application.procedure_code)
     if procedure is None:
-        raise NotFound("手続の様式が見つかりません。")
+        raise NotFound("手続きの様式が見つかりません。システム担当に連絡してください。")
     touch(tx, subjects=persons(application), fields=("answers", "my_numbers"))
     on = japan_date(application.received_at)
     return HandOver(

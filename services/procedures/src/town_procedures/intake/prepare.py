@@ -144,7 +144,7 @@ async def _signature(procedure: Procedure, content: Content, delivery: Delivery,
     if content.cms is not None:
         return await wired.signatures.verify(digests=content.digests, cms=content.cms, received_at=delivery.received_at)
     if procedure.requires_signature:
-        raise SignatureInvalid("電子署名がありません。")
+        raise SignatureInvalid("電子署名がありません。署名した申請データを送ってください。")
     return None
 
 

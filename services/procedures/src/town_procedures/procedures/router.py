@@ -40,7 +40,7 @@ async def read_procedure(code: str, wired: Wired) -> ProcedureDetail:
     """手続の様式。項目の順と日本語の名前が入っています。"""
     procedure = wired.catalogue.get(code)
     if procedure is None:
-        raise NotFound("手続が見つかりません。手続コードを確認してください。")
+        raise NotFound("手続きが見つかりません。手続コードを確認してください。")
     return ProcedureDetail(**_common(procedure, wired), form=dict(procedure.form))
 
 

@@ -64,7 +64,7 @@ async def one(session: AsyncSession, raw_package_id: UUID) -> RawPackage:
     """
     found = await session.get(RawPackage, raw_package_id)
     if found is None:
-        raise NotFound("原本が見つかりません。")
+        raise NotFound("原本が見つかりません。識別子を確認してください。")
     return found
 
 

@@ -138,7 +138,9 @@ async def _open(ports: Ports, found: Mapping[str, Any]) -> Opened:
         raise Held([Wrong("", "document", "引渡しの内容を読めません。システム担当に連絡してください。")]) from None
     adapter = ports.adapters.named(document.adapter, document.business_id)
     if adapter is None:
-        raise Held([Wrong("", "no-adapter", "この業務のアダプターが使われていません。")])
+        raise Held(
+            [Wrong("", "no-adapter", "この業務のアダプターが使われていません。システム担当に連絡してください。")]
+        )
     numbers = {}
     for held in document.my_numbers:
         if not held.is_collected:

@@ -51,9 +51,9 @@ async def retry_hand_over(application_id: UUID, tx: Tx, wired: Wired) -> HandOve
     query = select(PendingHandOver).where(PendingHandOver.id == application_id).with_for_update()
     row = (await tx.execute(query)).scalar_one_or_none()
     if row is None:
-        raise NotFound("この申請の引渡しはありません。")
+        raise NotFound("この申請の引渡しはありません。一覧を読み直してください。")
     if row.state != State.HELD:
-        raise StateConflict("保留の申請だけやり直せます。")
+        raise StateConflict("保留の申請だけやり直せます。一覧を読み直してください。")
     row.state, row.attempts, row.due_at = State.WAITING.value, 0, wired.clock.now()
     row.revision += 1
     return HandOverView.of(row)

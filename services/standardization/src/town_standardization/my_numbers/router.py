@@ -31,13 +31,13 @@ async def search_by_number(body: SearchRequest, begin: Begin, actor: Actor, wire
     try:
         number = MyNumber.parse(body.my_number)
     except ValueError:
-        wrong = FieldError("/my_number", "checksum", "個人番号の検査用数字が一致しません。")
+        wrong = FieldError("/my_number", "checksum", "個人番号に誤りがあります。12桁を確認してください。")
         raise ValidationFailed("個人番号を確認してください。", errors=[wrong]) from None
     tx = await begin()
     await tx.execute(_PURPOSE, {"purpose": body.purpose})
     holder = await service.holder_of(tx, wired.vault, number)
     if holder is None:
-        raise NotFound("この個人番号の宛名はありません。")
+        raise NotFound("この個人番号の宛名はありません。番号を確認してください。")
     owner = (await tx.execute(_OWNER, {"id": holder})).one()
     touch(tx, subjects=[owner.subject], fields=("my_number",))
     now: datetime = wired.clock.now()

@@ -76,7 +76,7 @@ class ResultRequest(Input):
         if (self.decision == "rejected") != (self.reason_code is not None):
             raise ValueError("却下には理由のコードを付け、承認には付けないでください。")
         if self.valid_from and self.valid_to and self.valid_to < self.valid_from:
-            raise ValueError("効力の終わりが始まりより前です。")
+            raise ValueError("効力の終わりが始まりより前です。日付を確認してください。")
         return self
 
     def result(self) -> Result:

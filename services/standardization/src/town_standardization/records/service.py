@@ -77,7 +77,11 @@ async def acknowledge(
     missing = [index for index, name in enumerate(names) if name not in found]
     if missing:
         errors = [
-            FieldError(f"/acknowledgements/{index}", "not-found", "この番号のレコードはありません。")
+            FieldError(
+                f"/acknowledgements/{index}",
+                "not-found",
+                "この番号のレコードはありません。キーと履歴番号を確認してください。",
+            )
             for index in missing[:50]
         ]
         raise NotFound("キーと履歴番号を確認してください。", errors=errors)
