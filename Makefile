@@ -81,6 +81,16 @@ fuzz: $(READY) ## search every reader and route for failures (SECONDS=120: for r
 	@TOWN_FUZZ_SECONDS=$$(( $(or $(SECONDS),120) / 5 )) TOWN_FUZZ_SEED=$${RANDOM:-$$(date +%s)} \
 		$(BIN)/python -m pytest tests/contract/test_schemathesis.py -s
 
+sbom: $(READY) ## the list of every library with its licence (CycloneDX 1.6), in .town/sbom.json
+	@mkdir -p $(TOWN)
+	@$(BIN)/cyclonedx-py environment --output-reproducible --spec-version 1.6 --output-format JSON \
+		--output-file $(TOWN)/sbom.json $(BIN)/python 2> /dev/null
+	@$(BIN)/python -c 'import json; found = json.load(open("$(TOWN)/sbom.json")); \
+		print("$(TOWN)/sbom.json:", len(found["components"]), "components")'
+
+audit: $(READY) ## ask PyPI's advisories about every locked library (not part of check: it needs the network)
+	@.ci/audit $(BIN)
+
 assumptions: $(READY) ## every outward field, code and rule, with its source: official, observed, ours
 	@$(BIN)/python -m town_onebox.assumptions
 

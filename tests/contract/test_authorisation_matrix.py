@@ -3,14 +3,22 @@
 A route without a declaration fails here, so none can be forgotten.
 """
 
+import asyncio
+import base64
 import inspect
+import json
 import re
+import socket
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 from fastapi.routing import APIRoute
 
 from town_kit.auth import Role
+from town_kit.auth.jose import generate_signing_key
 from town_kit.ids import new_id
 from town_kit.routing import UNSAFE, Policy
 from town_onebox.registry import ENTRIES
@@ -119,6 +127,46 @@ async def test_a_forged_token_opens_nothing(composed: Any, service: str) -> None
             answer = await ask(composed, service, route, policy, {"Authorization": f"Bearer {token}"})
             assert answer.status_code == 401, route.path
             assert answer.json()["type"] == "urn:town:problem:invalid-token"
+
+
+@pytest.mark.parametrize("service", SERVING)
+@pytest.mark.case("D-21")
+async def test_a_header_that_points_elsewhere_opens_no_connection_and_no_statement(
+    composed: Any, service: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ours, asked = composed.issuer.key, []
+    stranger = generate_signing_key()
+    evil = "http://127.0.0.1:9/jwks.json"
+    headers: list[dict[str, Any]] = [
+        {"kid": "../../dev/null"},
+        {"kid": "' OR 1=1--"},
+        {"kid": evil},
+        {"kid": stranger.kid, "jku": evil},
+        {"kid": ours.kid, "jku": evil},
+        {"kid": ours.kid, "x5u": evil},
+        {"kid": stranger.kid, "jwk": stranger.public.as_jwk()},
+    ]
+    protected = next(((r, p) for r, p in routes(composed.apps[service]) if p.scope is not None), None)
+    if protected is None:
+        pytest.skip(f"{service} has no protected route of its own")
+    await ask(composed, service, *protected, {"Authorization": f"Bearer {composed.issuer.token(Role.STAFF, 'x:y')}"})
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "create_connection", lambda *a, **k: asked.append(a))
+    monkeypatch.setattr(socket.socket, "connect", lambda _, address: asked.append(address))
+    body = composed.issuer.token(Role.STAFF, "applications:read").split(".")[1]
+    capfd.readouterr()
+    for header in headers:
+        head = base64.urlsafe_b64encode(json.dumps({"alg": "ES256", "typ": "at+jwt"} | header).encode()).rstrip(b"=")
+        signed = head + b"." + body.encode()
+        der = stranger._key.private_key.sign(signed, ECDSA(SHA256()))
+        raw = b"".join(part.to_bytes(32, "big") for part in decode_dss_signature(der))
+        token = (signed + b"." + base64.urlsafe_b64encode(raw).rstrip(b"=")).decode()
+        answer = await ask(composed, service, *protected, {"Authorization": f"Bearer {token}"})
+        assert answer.status_code == 401, header
+        assert answer.json()["type"] == "urn:town:problem:invalid-token"
+    assert asked == []
+    logged = "".join(capfd.readouterr()).lower()
+    assert not [word for word in ("sql", "syntax", "dbapi", "or 1=1", "dev/null", evil) if word in logged]
 
 
 @pytest.mark.parametrize("service", SERVING)
