@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 SPEC_VERSION = b"1.0"
 BODY_LIMIT = 262_144
+HIGHEST_SEQUENCE = 2**63 - 1  # what a bigint holds
 Headers = Sequence[tuple[str, bytes]]
 
 
@@ -109,7 +110,7 @@ def decode(key: bytes | None, headers: Headers) -> Envelope:
     if found.get("ce_specversion") != SPEC_VERSION:
         raise Undecodable("ce_specversion")
     sequence = _text(found, "ce_sequence")
-    if not (sequence.isascii() and sequence.isdigit() and 0 < len(sequence) < 19 and int(sequence) > 0):
+    if not (sequence.isascii() and sequence.isdigit() and len(sequence) < 20 and 0 < int(sequence) <= HIGHEST_SEQUENCE):
         raise Undecodable("ce_sequence")
     try:
         occurred_at = datetime.fromisoformat(_text(found, "ce_time"))
