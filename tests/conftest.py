@@ -48,16 +48,20 @@ class Composed:
 
 
 @pytest.fixture(scope="session")
-def town(postgres_server: PostgresServer, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Town:
+def town_issuer(tmp_path_factory: pytest.TempPathFactory) -> Issuer:
+    """Signs with the key of the composed town's own ring, which is the only one identity believes."""
+    return Issuer(tmp_path_factory.mktemp("issuer"))
+
+
+@pytest.fixture(scope="session")
+def town(postgres_server: PostgresServer, town_issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Town:
     """A town whose outside world does not answer; for what is asked of the services alone."""
     place = Place(tmp_path_factory.mktemp("town"))
     made = secrets.prepare(place)
     secrets.prepare_vault(place, Account(None, os.geteuid(), os.getegid()))
     prepare(place)
-    key = issuer.key = KeyRing.load(
-        place.key_ring
-    ).active  # identity believes its own ring only, so the tests sign with it
-    issuer.jwks_file.write_text(json.dumps(jwks([key.public])))
+    key = town_issuer.key = KeyRing.load(place.key_ring).active
+    town_issuer.jwks_file.write_text(json.dumps(jwks([key.public])))
     (place.sandbox / "addresses.json").write_text(
         json.dumps(dict.fromkeys(OUTSIDE, NOWHERE) | {"smtp": "smtp://127.0.0.1:9"})
     )
@@ -68,7 +72,7 @@ def town(postgres_server: PostgresServer, issuer: Issuer, tmp_path_factory: pyte
         overrides[entry.name] = {
             "database_url": urls.app_url,
             "issuer": ISSUER,
-            "jwks": str(issuer.jwks_file),
+            "jwks": str(town_issuer.jwks_file),
         }
     return Town(
         place=place,
@@ -82,7 +86,7 @@ def town(postgres_server: PostgresServer, issuer: Issuer, tmp_path_factory: pyte
 
 
 @pytest.fixture
-async def composed(town: Town, issuer: Issuer) -> AsyncIterator[Composed]:
+async def composed(town: Town, town_issuer: Issuer) -> AsyncIterator[Composed]:
     """All services, each with its lifespan running."""
     services = {entry.name: town.service(entry.name, Process.WEB) for entry in ENTRIES}
     apps = {name: create_app(service) for name, service in services.items()}
@@ -90,7 +94,7 @@ async def composed(town: Town, issuer: Issuer) -> AsyncIterator[Composed]:
         for service, app in zip(services.values(), apps.values(), strict=True):
             await stack.enter_async_context(app.router.lifespan_context(app))
             stack.push_async_callback(service.database.engine.dispose)
-        yield Composed(town, services, apps, issuer)
+        yield Composed(town, services, apps, town_issuer)
 
 
 @dataclass(frozen=True)

@@ -59,10 +59,10 @@ class Issuer:
         return {"Authorization": f"Bearer {self.token(role, scopes, **more)}", "Idempotency-Key": str(new_id())}  # type: ignore[arg-type]
 
 
-@pytest.fixture(scope="session")
-def issuer(tmp_path_factory: pytest.TempPathFactory) -> Issuer:
-    """The issuer of this test run."""
-    return Issuer(tmp_path_factory.mktemp("issuer"))
+@pytest.fixture
+def issuer(tmp_path: Path) -> Issuer:
+    """The issuer of one test; a test may set its clock."""
+    return Issuer(tmp_path)
 
 
 async def eventually(condition, *, within: float = 5.0, every: float = 0.02):  # type: ignore[no-untyped-def]

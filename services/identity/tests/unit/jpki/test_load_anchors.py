@@ -11,7 +11,7 @@ from town_identity.jpki import PRODUCTION_ANCHORS, AnchorsUnusable, Purpose, Rea
 from town_sandbox.jpki import JpkiTestAuthority
 from town_sandbox.jpki.samples import NOW
 
-SAMPLES = Path(os.environ.get("TOWN_SAMPLES", "samples"))
+SAMPLES = Path(os.environ.get("TOWN_SAMPLES", Path(__file__).parents[5] / ".." / "shared" / "data"))
 
 
 def test_the_published_authorities_are_pinned_by_purpose_and_generation() -> None:
