@@ -28,7 +28,9 @@ class GatewaySettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix=service_prefix("gateway"))
 
     municipality_name: str = Field("穴水町", description="the town's name on the first page")
-    webhook_secret: SecretStr | None = Field(None, description="whsec_…: the portal's webhook secret; none, no route")
+    webhook_secret: SecretStr | None = Field(
+        None, description="whsec_…: the portal's secret, or new and old; none, no route"
+    )
     rate_limits: dict[str, Limit] = Field(default_factory=dict, description="quota and window by kind of caller")
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = Field(
         (), description="networks of the load balancers whose X-Forwarded-For is believed"

@@ -34,19 +34,23 @@ router = TownRouter(prefix="/webhooks", tags=["Webhook"])
 
 
 def check_secret(secret: SecretStr) -> SecretStr:
-    """A symmetric secret of the standard: ``whsec_`` and base64 of 24 to 64 bytes.
+    """A symmetric secret of the standard: ``whsec_`` and base64 of 24 to 64 bytes; two of them during a change.
 
     Raises:
         ValueError: it is not; the library itself would take one byte.
     """
-    text = secret.get_secret_value()
+    texts = secret.get_secret_value().split()
+    if not 1 <= len(texts) <= 2 or not all(map(_is_secret, texts)):
+        raise ValueError("the webhook secret is whsec_ and base64 of 24 to 64 bytes; during a change, new and old")
+    return secret
+
+
+def _is_secret(text: str) -> bool:
     try:
         size = len(base64.b64decode(text.removeprefix("whsec_"), validate=True))
     except binascii.Error:
         size = 0
-    if not text.startswith("whsec_") or size not in SECRET_BYTES:
-        raise ValueError("the webhook secret is whsec_ and base64 of 24 to 64 bytes")
-    return secret
+    return text.startswith("whsec_") and size in SECRET_BYTES
 
 
 def verify(secret: SecretStr, body: bytes, request: Request) -> str:
@@ -55,14 +59,20 @@ def verify(secret: SecretStr, body: bytes, request: Request) -> str:
     Raises:
         WebhookSignature: they do not, whatever the reason; the library raises more than its own error.
     """
-    try:
-        Webhook(secret.get_secret_value()).verify(body, dict(request.headers), json_parse=False)
-        message_id = request.headers["webhook-id"]
-    except Exception:
-        raise WebhookSignature("署名・時刻・識別子を確認してください。") from None
-    if len(message_id) > ID_LIMIT:
+    message_id = request.headers.get("webhook-id", "")
+    if not 0 < len(message_id) <= ID_LIMIT or not any(
+        _holds(t, body, request) for t in secret.get_secret_value().split()
+    ):
         raise WebhookSignature("署名・時刻・識別子を確認してください。")
     return message_id
+
+
+def _holds(secret: str, body: bytes, request: Request) -> bool:
+    try:
+        Webhook(secret).verify(body, dict(request.headers), json_parse=False)
+    except Exception:
+        return False
+    return True
 
 
 async def take(session: AsyncSession, message_id: str, clock: Clock) -> bool:

@@ -9,11 +9,13 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 from standardwebhooks import Webhook
+from starlette.requests import Request
 
-from town_gateway.mynaportal.webhooks import check_secret, forget
+from town_gateway.mynaportal.webhooks import check_secret, forget, verify
 from town_kit.clock import FixedClock, SystemClock
 from town_kit.db import Database
 from town_kit.ids import new_id
+from town_kit.problems import WebhookSignature
 
 BODY = b'{"type": "application.submitted", "data": {"uketsukeBango": "1"}}'
 
@@ -93,6 +95,39 @@ async def test_a_webhook_that_does_not_hold_is_refused_and_has_no_effect(
     assert await polls_requested(gateway_database) == before
     after = await gateway.post("/webhooks/mynaportal", content=BODY, headers=signed(webhook_secret))
     assert after.status_code == 204
+
+
+def request_with(headers: dict[str, str]) -> Request:
+    return Request({"type": "http", "headers": [(k.encode(), v.encode()) for k, v in headers.items()]})
+
+
+def holds(secrets: str, headers: dict[str, str]) -> bool:
+    try:
+        verify(check_secret(SecretStr(secrets)), BODY, request_with(headers))
+    except WebhookSignature:
+        return False
+    return True
+
+
+@pytest.mark.case("D-40")
+def test_webhooks_of_both_secrets_hold_during_a_change_and_of_the_new_one_after(webhook_secret: str) -> None:
+    new = "whsec_" + base64.b64encode(b"the secret after the change, long").decode()
+    for secrets, old_holds, new_holds in (
+        (webhook_secret, True, False),
+        (f"{new} {webhook_secret}", True, True),
+        (new, False, True),
+    ):
+        assert (holds(secrets, signed(webhook_secret)), holds(secrets, signed(new))) == (old_holds, new_holds)
+    with pytest.raises(ValueError, match="24 to 64"):
+        check_secret(SecretStr(f"{new} {webhook_secret} {new}"))
+
+
+@pytest.mark.case("D-37")
+@pytest.mark.parametrize(("minutes", "expected"), [(5, False), (-5, False), (4, True), (-4, True)])
+def test_a_clock_five_minutes_wrong_refuses_webhooks(webhook_secret: str, minutes: int, expected: bool) -> None:
+    # +5 min on this machine's clock is a webhook 5 min old; one second more, for the library takes exactly 300 s
+    off = -60 * minutes + (-1 if minutes > 0 else 2)
+    assert holds(webhook_secret, signed(webhook_secret, off=off)) is expected
 
 
 async def test_bytes_that_are_not_text_are_refused_like_any_unsigned_ones(gateway: Any, webhook_secret: str) -> None:

@@ -18,6 +18,7 @@ class StandardizationSettings(ServiceSettings):
 
     vault_private_key: Path = Field(description="the vault's private key (JWK or PEM); readable by this service alone")
     vault_older_keys: tuple[Path, ...] = Field((), description="keys before it, which still open what waits")
+    older_key_encryption_key: SecretStr | None = Field(None, description="the key before it, during a change (base64)")
     package_profile: str = Field("sandbox", description="layout of raw packages: sandbox, production, or a file")
     adapters: tuple[str, ...] | None = Field(None, description="names of the adapters in use; all shipped by default")
     drop_folders: dict[str, Path] = Field(

@@ -14,7 +14,7 @@ from town_kit.blobs import CHUNK, BlobDamaged, BlobMissing, PostgresBlobs, Recip
 from town_kit.clock import SystemClock
 from town_kit.db import Database
 from town_kit.db.provision import DatabaseUrls
-from town_kit.vaulting import VaultPrivateKey
+from town_kit.vaulting import VaultKeys, VaultPrivateKey
 
 KEY = os.urandom(32)
 VAULT = VaultPrivateKey.generate()
@@ -151,6 +151,26 @@ async def test_an_older_key_still_opens(database: Database) -> None:
         await read(database, blob_id, PostgresBlobs(key=os.urandom(32)))
     with pytest.raises(ValueError, match="32"):
         PostgresBlobs(key=b"short")
+
+
+@pytest.mark.case("D-40")
+async def test_every_file_opens_during_a_change_of_keys_and_old_ones_not_after(database: Database) -> None:
+    new_key, new_vault = os.urandom(32), VaultPrivateKey.generate()
+    old_ids = [await store(database, b"old", recipient) for recipient in Recipient]
+    changing = PostgresBlobs(
+        key=new_key, older_keys=[KEY], vault=new_vault.public_key(), vault_keys=VaultKeys(new_vault, VAULT)
+    )
+    async with database.begin() as session:
+        new_ids = [
+            await changing.write(session, pieces(b"new"), owner="a", media_type="b", recipient=recipient)
+            for recipient in Recipient
+        ]
+    assert [await read(database, one, changing) for one in old_ids + new_ids] == [b"old", b"old", b"new", b"new"]
+    after = PostgresBlobs(key=new_key, vault=new_vault.public_key(), vault_keys=new_vault)
+    assert [await read(database, one, after) for one in new_ids] == [b"new", b"new"]
+    for one in old_ids:
+        with pytest.raises(BlobDamaged, match="no key"):
+            await read(database, one, after)
 
 
 async def test_what_nothing_holds_goes_after_24_hours_and_what_is_held_stays(database: Database) -> None:

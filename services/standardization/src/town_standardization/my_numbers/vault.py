@@ -6,6 +6,8 @@ id is bound in, so that a sealed number does not open in another row. The search
 
 import hmac
 import os
+from collections.abc import Sequence
+from contextlib import suppress
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -30,11 +32,21 @@ class Vault:
         keys: private keys to which outer zones encrypt.
         key_encryption_key: 32 bytes; the wrapping key is derived from it for this use alone.
         digest_key: 32 bytes; the index key is derived from it for this use alone.
+        older_key_encryption_keys: what wrapped before a change of keys, until every row is wrapped anew.
     """
 
-    def __init__(self, keys: VaultKeys, *, key_encryption_key: bytes, digest_key: bytes) -> None:
+    def __init__(
+        self,
+        keys: VaultKeys,
+        *,
+        key_encryption_key: bytes,
+        digest_key: bytes,
+        older_key_encryption_keys: Sequence[bytes] = (),
+    ) -> None:
         self.keys = keys
-        self._wrapping = AESGCM(_derived(key_encryption_key, b"my-number field keys"))
+        self._wrapping, *self._older = (
+            AESGCM(_derived(key, b"my-number field keys")) for key in (key_encryption_key, *older_key_encryption_keys)
+        )
         self._index = _derived(digest_key, b"my-number search index")
 
     def open(self, token: str) -> MyNumber:
@@ -61,10 +73,29 @@ class Vault:
             NumberRefused: the row is not what was written.
         """
         try:
-            key = self._wrapping.decrypt(wrapped[:_NONCE], wrapped[_NONCE:], row.bytes)
-            return MyNumber.parse(AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], row.bytes).decode("ascii"))
+            return MyNumber.parse(
+                AESGCM(self._unwrap(row, wrapped)).decrypt(sealed[:_NONCE], sealed[_NONCE:], row.bytes).decode("ascii")
+            )
         except (InvalidTag, ValueError):
             raise NumberRefused from None
+
+    def rewrap(self, row: UUID, wrapped: bytes) -> bytes:
+        """The row's key under the newest key encryption key; the number itself stays closed.
+
+        Raises:
+            NumberRefused: no key held here opens it.
+        """
+        nonce = os.urandom(_NONCE)
+        try:
+            return nonce + self._wrapping.encrypt(nonce, self._unwrap(row, wrapped), row.bytes)
+        except InvalidTag:
+            raise NumberRefused from None
+
+    def _unwrap(self, row: UUID, wrapped: bytes) -> bytes:
+        for one in self._older:
+            with suppress(InvalidTag):
+                return one.decrypt(wrapped[:_NONCE], wrapped[_NONCE:], row.bytes)
+        return self._wrapping.decrypt(wrapped[:_NONCE], wrapped[_NONCE:], row.bytes)
 
     def digest(self, number: MyNumber) -> bytes:
         """The index value of a number: exact match only."""

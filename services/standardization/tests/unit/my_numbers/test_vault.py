@@ -1,5 +1,7 @@
 """The vault: what was encrypted to it opens, what was changed does not, and nothing shows a number."""
 
+from uuid import UUID
+
 import pytest
 
 from town_kit.ids import new_id
@@ -53,6 +55,42 @@ def test_another_key_encryption_key_opens_nothing() -> None:
     row = new_id()
     with pytest.raises(NumberRefused):
         vault(kek=b"x" * 32).unseal(row, *vault().seal(row, NUMBER))
+
+
+@pytest.mark.case("D-40")
+def test_every_row_opens_during_a_change_of_keys_and_once_wrapped_anew_without_the_old_one() -> None:
+    old, new, digest = b"o" * 32, b"n" * 32, b"d" * 32
+    keys = VaultKeys(VaultPrivateKey.generate())
+    before = Vault(keys, key_encryption_key=old, digest_key=digest)
+    changing = Vault(keys, key_encryption_key=new, digest_key=digest, older_key_encryption_keys=[old])
+    after = Vault(keys, key_encryption_key=new, digest_key=digest)
+    rows = {new_id(): vault for vault in [before] * 10 + [changing] * 10}
+    stored = {row: vault.seal(row, NUMBER) for row, vault in rows.items()}
+    assert all(changing.unseal(row, *one) == NUMBER for row, one in stored.items())
+    refused = [row for row, one in stored.items() if not opens(after, row, *one)]
+    assert refused == [row for row, vault in rows.items() if vault is before]
+    anew = {row: (changing.rewrap(row, wrapped), sealed) for row, (wrapped, sealed) in stored.items()}
+    assert all(opens(after, row, *one) for row, one in anew.items())
+    assert not any(opens(before, row, *one) for row, one in anew.items())
+    with pytest.raises(NumberRefused):
+        after.rewrap(new_id(), next(iter(anew.values()))[0])
+
+
+def opens(vault: Vault, row: UUID, wrapped: bytes, sealed: bytes) -> bool:
+    try:
+        return vault.unseal(row, wrapped, sealed) == NUMBER
+    except NumberRefused:
+        return False
+
+
+@pytest.mark.case("D-40")
+def test_the_vaults_key_changes_and_what_waits_is_renewed() -> None:
+    old, new = VaultPrivateKey.generate(), VaultPrivateKey.generate()
+    waiting = old.public_key().encrypt(b"123456789018")
+    assert vault(new, old).open(waiting) == NUMBER
+    assert vault(new).open(VaultKeys(new, old).renew(waiting)) == NUMBER
+    with pytest.raises(NumberRefused):
+        vault(new).open(waiting)
 
 
 def test_the_index_is_of_its_own_key_and_tells_nothing() -> None:
