@@ -121,7 +121,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=None if part.terminal else log,
                 stderr=None if part.terminal else log,
-                start_new_session=True,
+                process_group=0,
                 preexec_fn=die_with_parent(signal.SIGTERM),
             )
 
@@ -206,7 +206,9 @@ def _child(part: Part, logs: Path, parent: int) -> int:
     signal.set_wakeup_fd(-1)
     for kind in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(kind, signal.SIG_DFL)  # uvicorn raises a caught signal again, into the handler it found
-    os.setsid()  # Ctrl-C in the terminal reaches the supervisor alone
+    # Ctrl-C in the terminal reaches the supervisor alone. Not a session of its own: where the kernel groups processes
+    # by session (autogroup), a niceness counts only inside one, and the worker would take a third of the machine.
+    os.setpgid(0, 0)
     if not part.terminal:
         log = os.open(logs / f"{part.name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(log, 1)

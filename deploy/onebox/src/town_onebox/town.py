@@ -218,7 +218,7 @@ def _sandbox(town: Town) -> list[Part]:
     if not town.sandbox:
         return []
     sandbox.configure(town)
-    return [Part("sandbox", command=sandbox.command(town.place), stops_last=True)]
+    return [Part("sandbox", command=sandbox.command(town.place), nice=WORKER_NICE, stops_last=True)]
 
 
 def _internal_sockets(place: Place, zones: frozenset[Zone], vault: Account) -> dict[str, socket.socket]:

@@ -198,7 +198,7 @@ def _spawn(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            start_new_session=True,  # Ctrl-C in a terminal is for the town, which stops the server last
+            process_group=0,  # Ctrl-C in a terminal is for the town, which stops the server last
             preexec_fn=die_with_parent(signal.SIGINT),
             **account.popen(),
         )

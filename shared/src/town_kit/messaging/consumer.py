@@ -22,6 +22,7 @@ from town_kit.db.engine import Database
 from town_kit.db.errors import refusal_of
 from town_kit.messaging.event import Envelope, Reader, Received, Undecodable, decode
 from town_kit.messaging.inbox import READY, Inbox, Place, Step, parked_message
+from town_kit.messaging.pace import Pace
 from town_kit.messaging.topics import specs, zones
 from town_kit.messaging.transport import Incoming, LogReader, Transport, TransportError, connect
 from town_kit.problems import Problem
@@ -272,9 +273,11 @@ async def read_log(processing: Processing, transport: Transport, topics: Iterabl
                 await transport.create_topics(specs(names))
                 reader = await transport.reader(processing.consumer.name, names)
                 stack.push_async_callback(reader.close)
-                pause = 0.05
+                pause, pace = 0.05, Pace()
                 while True:
-                    await read_once(processing, reader)
+                    count = await read_once(processing, reader)
+                    if count and (wait := pace.pause(count, full=count == BATCH)):
+                        await asyncio.sleep(wait)
         except TransportError as error:
             log.warning("consumer_waits_for_log", consumer=processing.consumer.name, reason=str(error), seconds=pause)
         await asyncio.sleep(pause)

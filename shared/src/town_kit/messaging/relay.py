@@ -20,6 +20,7 @@ from town_kit.db.engine import Database
 from town_kit.failpoints import failpoint
 from town_kit.messaging import notify
 from town_kit.messaging.event import Envelope, encode_headers, source
+from town_kit.messaging.pace import Pace
 from town_kit.messaging.topics import UnknownTopic, specs, topics_of, zones
 from town_kit.messaging.transport import Outgoing, Partition, Position, Producer, Transport, TransportError, connect
 from town_kit.service import Service
@@ -109,6 +110,7 @@ class Relay:
 
     async def _carry(self, connection: asyncpg.Connection, due: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
+        pace = Pace()
         pause, cared, pruned = 0.05, float("-inf"), loop.time()
         while True:
             try:
@@ -128,6 +130,8 @@ class Relay:
                 pruned = loop.time()
             if sent == 0:
                 await notify.wait(due)
+            elif wait := pace.pause(sent, full=sent == self.batch):
+                await asyncio.sleep(wait)
 
     async def step(self, connection: asyncpg.Connection) -> int:
         """Carry one batch; returns how many events were acknowledged and marked.
