@@ -3,6 +3,9 @@
 The town runs as `make run` starts it (two web processes, worker at nice 10, vault, PostgreSQL durable), the load
 generator is one more process on the same cores. The reference is the same rows written by a bare pgbench script on a
 server with the same settings: four transactions a lifecycle, no Python.
+
+The core systems of the outside world do not poll meanwhile (they would share the town's cores here, as they do nowhere
+else): a lifecycle's last effect is its standard record, prepared for them, and its messages.
 """
 
 import asyncio
@@ -110,6 +113,8 @@ async def generate(town: Town, seconds: float) -> Load:
     """Drive the town at full speed for ``seconds`` and wait for the last effect."""
     async with httpx.AsyncClient(base_url=town.public_url, timeout=30) as client:
         await _ready(client)
+        core_systems = town.sandbox_addresses()["core_system"]
+        (await client.post(f"{core_systems}/_faults", json={"kind": "pause", "count": 1_000_000})).raise_for_status()
         residents = [await people.resident(town, client, name) for name in people.CARDS]
         officer = await people.staff(client, "clerk")
     answers = sample()

@@ -3,7 +3,8 @@
 No transaction spans a call. A claim is a lease: whoever dies in between leaves the row to be due again.
 """
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -84,11 +85,21 @@ class Held(Exception):
 
 
 async def fetch_batch(ports: Ports) -> int:
-    """Work on what is due, at most 10; how many were settled."""
+    """Work on what is due, at most 10; how many were settled.
+
+    The documents are fetched and opened side by side, because that is waiting; they are written one after the other,
+    because two of them may be about one person who has no 宛名番号 yet.
+    """
+    due = await _claim(ports)
+    reading = [asyncio.create_task(_read(ports, claimed)) for claimed in due]
     settled = 0
-    for claimed in await _claim(ports):
-        with telemetry.span("hand_overs.fetch", parent=claimed.traceparent):
-            settled += await _settle(ports, claimed)
+    try:
+        for claimed, opening in zip(due, reading, strict=True):
+            with telemetry.span("hand_overs.fetch", parent=claimed.traceparent):
+                settled += await _settle(ports, claimed, opening)
+    finally:
+        for opening in reading:
+            opening.cancel()
     return settled
 
 
@@ -109,14 +120,18 @@ async def _claim(ports: Ports) -> list[Claimed]:
         return [Claimed(row.id, row.revision, row.attempts, row.traceparent) for row in rows]
 
 
-async def _settle(ports: Ports, claimed: Claimed) -> int:
+async def _read(ports: Ports, claimed: Claimed) -> Opened | None:
+    found = await ports.applications.hand_over(claimed.application_id)
+    return None if found is None else await _open(ports, found)
+
+
+async def _settle(ports: Ports, claimed: Claimed, opening: Awaitable[Opened | None]) -> int:
     opened: Opened | None = None
     try:
-        found = await ports.applications.hand_over(claimed.application_id)
-        if found is None:
+        opened = await opening
+        if opened is None:
             await _close(ports, claimed, State.DROPPED, ())
             return 1
-        opened = await _open(ports, found)
         await _write(ports, claimed, opened)
     except DependencyUnavailable:
         await _postpone(ports, claimed)
