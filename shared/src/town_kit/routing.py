@@ -7,7 +7,7 @@ into answers: a problem caught here would return normally, and returning commits
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import structlog
@@ -92,7 +92,6 @@ class Handling:
     upload: Upload | None = None
     expected_version: int | None = None
     session: AsyncSession | None = None
-    subjects: set[Any] = field(default_factory=set)
 
 
 def handling(request: Request) -> Handling:

@@ -1,6 +1,6 @@
 """States of an application and the moves between them, as data; guard, event and diagram come from one table."""
 
-from datetime import date, datetime
+from datetime import date
 from enum import StrEnum
 
 from town_kit.problems import StateConflict
@@ -134,8 +134,3 @@ def receipt_number(era_year: str, serial: int) -> str:
 def days_left(due: date | None, today: date) -> int | None:
     """Calendar days to the end of the standard processing period (標準処理期間); negative when it is over."""
     return (due - today).days if due else None
-
-
-def received_before_recorded(received_at: datetime, recorded_at: datetime) -> bool:
-    """An application cannot reach the town after the town wrote it down."""
-    return received_at <= recorded_at
