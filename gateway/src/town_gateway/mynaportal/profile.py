@@ -6,32 +6,21 @@ that nothing invented is taken for official. A profile that is not filled refuse
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import cached_property
-from importlib import resources
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Source = Literal["official", "observed", "ours"]
+from town_kit import profiles
+from town_kit.profiles import Marked
+
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
-SHIPPED = ("sandbox", "production")
-
-
-class ProfileIncomplete(RuntimeError):
-    """The profile names no value for something the connector needs; the message lists each place."""
 
 
 class AnswerUnreadable(ValueError):
     """The portal's answer does not hold what the profile says; the message names the path, never the content."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Call(_Part):
+class Call(Marked):
     """One call to the portal.
 
     Attributes:
@@ -41,7 +30,6 @@ class Call(_Part):
         source: where this is known from.
     """
 
-    source: Source
     method: str
     path: str
     query: dict[str, str] = Field(default_factory=dict)
@@ -70,27 +58,23 @@ class ReceiptCall(Call):
     every_revision: bool
 
 
-class TokenHeader(_Part):
+class TokenHeader(Marked):
     """The header that carries the portal's token."""
 
-    source: Source
     name: str
     value: str
 
 
-class Told(_Part):
+class Told(Marked):
     """What the portal is told about one fact."""
 
-    source: Source
     code: str
     message: str
 
 
-class Profile(_Part):
+class Profile(profiles.Profile, Marked):
     """The interface of one portal as the connector speaks it."""
 
-    name: str
-    source: Source
     login: Call
     token_header: TokenHeader
     list: ListCall
@@ -99,7 +83,7 @@ class Profile(_Part):
     status: Call
     statuses: dict[str, Told]
 
-    @cached_property
+    @property
     def gaps(self) -> tuple[str, ...]:
         """Every place that has no value yet."""
         empty = list(_empty("", self.model_dump(exclude={"statuses"})))
@@ -118,22 +102,8 @@ class Profile(_Part):
 
 
 def load_profile(name_or_path: str) -> Profile:
-    """A shipped profile by name (``sandbox``, ``production``), or a file.
-
-    Raises:
-        ProfileIncomplete: something has no value yet.
-        pydantic.ValidationError: the file does not have the shape of a profile.
-    """
-    if name_or_path in SHIPPED:
-        text = resources.files(__package__).joinpath("profiles", f"{name_or_path}.yaml").read_text(encoding="utf-8")
-    else:
-        text = Path(name_or_path).read_text(encoding="utf-8")
-    profile = Profile.model_validate(yaml.safe_load(text))
-    if profile.gaps:
-        raise ProfileIncomplete(
-            f"マイナポータルのプロファイル「{profile.name}」に未記入の項目があります: {', '.join(profile.gaps)}"
-        )
-    return profile
+    """A shipped profile by name (``sandbox``, ``production``), or a file: :func:`town_kit.profiles.load_profile`."""
+    return profiles.load_profile(Profile, __package__, "マイナポータル", name_or_path)
 
 
 def fill(template: Any, values: Mapping[str, Any]) -> Any:

@@ -6,7 +6,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from town_gateway.mynaportal.profile import AnswerUnreadable, ProfileIncomplete, fill, load_profile, read, read_fields
+from town_gateway.mynaportal.profile import AnswerUnreadable, fill, load_profile, read, read_fields
+from town_kit.profiles import ProfileIncomplete
 
 
 def test_the_production_profile_refuses_to_start_and_names_every_gap() -> None:

@@ -3,28 +3,11 @@
 A profile that is not filled refuses to load, and with it the service refuses to start.
 """
 
-from importlib import resources
-from pathlib import Path
-from typing import Literal
-
-import yaml
-from pydantic import BaseModel, ConfigDict
-
-Source = Literal["official", "observed", "ours"]
-SHIPPED = ("sandbox", "production")
+from town_kit import profiles
+from town_kit.profiles import Marked
 
 
-class ProfileIncomplete(RuntimeError):
-    """The profile names no value for something that is needed; the message lists each place."""
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    source: Source
-
-
-class Members(_Part):
+class Members(Marked):
     """The files in the ZIP."""
 
     signed: str
@@ -32,7 +15,7 @@ class Members(_Part):
     attachments_folder: str
 
 
-class Fields(_Part):
+class Fields(Marked):
     """The members of the signed JSON document; ``format_value`` is what ``format`` must say."""
 
     format: str
@@ -44,7 +27,7 @@ class Fields(_Part):
     attachments: str
 
 
-class AttachmentFields(_Part):
+class AttachmentFields(Marked):
     """The members of one entry of the list of attachments."""
 
     kind: str
@@ -55,10 +38,9 @@ class AttachmentFields(_Part):
     sha256: str
 
 
-class PackageProfile(_Part):
+class PackageProfile(profiles.Profile, Marked):
     """The raw package of one portal; ``name`` also chooses the portal's procedure numbers in the folders."""
 
-    name: str
     members: Members
     fields: Fields
     attachment: AttachmentFields
@@ -73,19 +55,5 @@ class PackageProfile(_Part):
 
 
 def load_profile(name_or_path: str) -> PackageProfile:
-    """A shipped profile by name (``sandbox``, ``production``), or a file.
-
-    Raises:
-        ProfileIncomplete: something has no value yet.
-        pydantic.ValidationError: the file does not have the shape of a profile.
-    """
-    if name_or_path in SHIPPED:
-        text = resources.files(__package__).joinpath("profiles", f"{name_or_path}.yaml").read_text(encoding="utf-8")
-    else:
-        text = Path(name_or_path).read_text(encoding="utf-8")
-    profile = PackageProfile.model_validate(yaml.safe_load(text))
-    if profile.gaps:
-        raise ProfileIncomplete(
-            f"申請データのプロファイル「{profile.name}」に未記入の項目があります: {', '.join(profile.gaps)}"
-        )
-    return profile
+    """A shipped profile by name (``sandbox``, ``production``), or a file: :func:`town_kit.profiles.load_profile`."""
+    return profiles.load_profile(PackageProfile, __package__, "申請データ", name_or_path)

@@ -3,7 +3,7 @@
 from town_identity.jpki.anchors import PRODUCTION_ANCHORS, AnchorsUnusable, TrustAnchors, load_anchors
 from town_identity.jpki.attributes import HolderAttributes, Sex
 from town_identity.jpki.crl_file import CrlFolder
-from town_identity.jpki.profile import JpkiProfile, Purpose, Realm, Source, load_profile
+from town_identity.jpki.profile import JpkiProfile, Purpose, Realm, load_profile
 from town_identity.jpki.revocation import AnySource, Question, Revocation, RevocationSource, Status
 from town_identity.jpki.verify import JpkiVerifier, VerifiedSigner
 
@@ -21,7 +21,6 @@ __all__ = [
     "Revocation",
     "RevocationSource",
     "Sex",
-    "Source",
     "Status",
     "TrustAnchors",
     "VerifiedSigner",

@@ -7,9 +7,9 @@ from typing import Literal
 
 import yaml
 from cryptography import x509
-from pydantic import BaseModel, ConfigDict
 
-Source = Literal["official", "observed", "ours"]
+from town_kit.profiles import Marked, Part
+
 DEFAULT_PROFILE = Path(__file__).with_name("profile.yaml")
 
 
@@ -27,27 +27,21 @@ class Realm(StrEnum):
     TEST = "test"
 
 
-class _Marked(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    source: Source
-
-
-class MarkedOid(_Marked):
+class MarkedOid(Marked):
     """An object identifier and where it is known from."""
 
     oid: str
 
 
-class SexCode(_Marked):
+class SexCode(Marked):
     """What one digit of the sex attribute means."""
 
     meaning: Literal["male", "female"]
 
 
-class AttributeOids(BaseModel):
+class AttributeOids(Part):
     """The otherName types of the six holder attributes (券面の基本4情報 and the substitute-character marks)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     name: MarkedOid
     name_substitutes: MarkedOid
     sex: MarkedOid
@@ -60,10 +54,9 @@ class AttributeOids(BaseModel):
         return {getattr(self, field).oid: field for field in type(self).model_fields}
 
 
-class JpkiProfile(BaseModel):
+class JpkiProfile(Part):
     """Policies by purpose and realm, holder attributes, sex codes and the critical extensions that are understood."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     policies: dict[Purpose, dict[Realm, tuple[MarkedOid, ...]]]
     attributes: AttributeOids
     sex_codes: dict[str, SexCode]

@@ -4,29 +4,23 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from town_identity.jpki import Purpose, Source
+from town_identity.jpki import Purpose
+from town_kit.profiles import Marked, Part, ProfileIncomplete
 
 PROFILES = Path(__file__).with_name("profiles")
 
 
-class ProfileIncomplete(RuntimeError):
-    """The profile has not been filled: the service does not start."""
-
-
-class Column(BaseModel):
+class Column(Marked):
     """The header under which a value stands."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     header: str
-    source: Source
 
 
-class Columns(BaseModel):
+class Columns(Part):
     """The columns that are read; others are passed over."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     addressee_number: Column
     serial: Column
     purpose: Column
@@ -35,26 +29,21 @@ class Columns(BaseModel):
     valid_until: Column
 
 
-class PurposeCode(BaseModel):
+class PurposeCode(Marked):
     """What a code of the purpose column means."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     meaning: Purpose
-    source: Source
 
 
-class Encoding(BaseModel):
+class Encoding(Marked):
     """In which the file is written."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     value: Literal["utf-8", "utf-8-sig", "cp932"]
-    source: Source
 
 
-class NumberLinkProfile(BaseModel):
+class NumberLinkProfile(Part):
     """Encoding, columns and codes of the file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
     encoding: Encoding
     columns: Columns

@@ -10,15 +10,15 @@ from string import Formatter
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from town_kit.clock import SystemClock, japan_date
 from town_kit.problems import FieldError
+from town_kit.profiles import Marked, Part
 from town_procedures.catalogue.checks import CHECKS
 from town_procedures.catalogue.form import MY_NUMBER_IN_TEXT, Form, flaws, my_number_pointers, numbers_in_text
 from town_procedures.catalogue.pointers import Condition
 
-Source = Literal["official", "observed", "ours"]
 Languages = Literal["ja", "ja-simple", "en"]
 LANGUAGES: tuple[Languages, ...] = ("ja", "ja-simple", "en")
 FACTS = (
@@ -45,35 +45,28 @@ class CatalogueError(ValueError):
     """A folder is not whole; the message names the folder and what is wrong with it."""
 
 
-class _Part(BaseModel, frozen=True, extra="forbid"):
-    """A part of ``procedure.yaml``."""
-
-
-class Fee(_Part):
+class Fee(Marked):
     """手数料."""
 
     amount_yen: int = Field(ge=0)
-    source: Source
     basis: str
 
 
-class StandardDays(_Part):
+class StandardDays(Marked):
     """標準処理期間 in working days (行政手続法 第6条); ``None`` where the town set none."""
 
     working_days: int | None = Field(ge=1)
-    source: Source
     basis: str
 
 
-class Retention(_Part):
+class Retention(Marked):
     """保存期間 after the end of the year of completion."""
 
     years: int = Field(ge=1)
-    source: Source
     basis: str
 
 
-class AttachmentRule(_Part):
+class AttachmentRule(Part):
     """添付書類 of one kind."""
 
     kind: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -90,14 +83,14 @@ class AttachmentRule(_Part):
         return self.required or (bool(self.required_if) and all(c.holds(answers, on) for c in self.required_if))
 
 
-class CheckCall(_Part):
+class CheckCall(Part):
     """One check of the library with its parameters."""
 
     name: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(default_factory=dict)
 
 
-class PartyRule(_Part):
+class PartyRule(Part):
     """Where the answers name a party (当事者), and in which role."""
 
     role: Literal["applicant", "subject", "proxy", "household_member"]
@@ -105,15 +98,14 @@ class PartyRule(_Part):
     when: tuple[Condition, ...] = ()
 
 
-class PortalProcedure(_Part):
+class PortalProcedure(Marked):
     """The number of the procedure at ぴったりサービス, by profile."""
 
     profile: str
     procedure_id: str
-    source: Source
 
 
-class _Head(_Part):
+class _Head(Part):
     code: str = Field(pattern=r"^[A-Z]{2}-\d{2}$")
     version: str = Field(pattern=r"^\d{4}\.\d+$")
     title: dict[Languages, str]

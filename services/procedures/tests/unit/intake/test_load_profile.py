@@ -2,7 +2,8 @@
 
 import pytest
 
-from town_kit.raw_packages import ProfileIncomplete, load_profile
+from town_kit.profiles import ProfileIncomplete
+from town_kit.raw_packages import load_profile
 from town_procedures.catalogue import load_catalogue
 from town_procedures.settings import ProceduresSettings
 from town_procedures.wiring import SHIPPED

@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from town_kit.clock import JST
+from town_kit.profiles import Source
 
 
 class FileLayout(BaseModel):
@@ -40,7 +41,7 @@ class FileLayout(BaseModel):
     header: bool = True
     quote_all: bool = True
     completion_suffix: str = ".done"
-    source: Literal["official", "observed", "ours"]
+    source: Source
 
     def file_name(self, *, municipality: str, group: str, at: datetime, serial: int) -> str:
         """The name of one file."""

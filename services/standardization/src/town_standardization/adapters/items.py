@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from town_kit.jp import characters, kana
+from town_kit.profiles import Source
 
 Kind = Literal["X", "N", "XN", "9", "DATE"]
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
@@ -48,7 +49,7 @@ class Item(BaseModel):
     half_width_kana: bool = False
     degraded: bool = False
     derived: bool = False
-    source: Literal["official", "observed", "ours"]
+    source: Source
 
 
 class Group(BaseModel):

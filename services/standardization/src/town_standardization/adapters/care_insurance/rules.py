@@ -3,23 +3,17 @@
 import calendar
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict
 
-Source = Literal["official", "observed", "ours"]
+from town_kit.profiles import Marked, Part
 
 
 class NoTable(LookupError):
     """No table holds on that day, or it does not know the kind of application."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Term(_Part):
+class Term(Part):
     """Months: what is usual and what the review board may set."""
 
     standard: int
@@ -32,24 +26,22 @@ class Term(_Part):
         return self.longest_same_level if same_level and self.longest_same_level else self.longest
 
 
-class Table(_Part):
+class Table(Marked):
     """The terms from a day on, by 申請区分."""
 
     valid_from: date
-    source: Source
     basis: str
     kinds: dict[str, Term]
 
 
-class Days(_Part):
+class Days(Marked):
     """A number of days with where it comes from."""
 
     value: int
-    source: Source
     basis: str
 
 
-class Rules(_Part):
+class Rules(Part):
     """``terms.yaml``."""
 
     decision_days: Days

@@ -10,22 +10,17 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from town_kit.jp import BusinessDays, fiscal_year_end_after
-
-Source = Literal["official", "observed", "ours"]
+from town_kit.profiles import Marked, Part
 
 
 class NoTable(LookupError):
     """No table of rates holds in that month."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Band(_Part):
+class Band(Part):
     """The two amounts of an age band; ``age`` is where it ends."""
 
     age: int
@@ -33,11 +28,10 @@ class Band(_Part):
     third_and_later: int
 
 
-class Table(_Part):
+class Table(Marked):
     """The rates from a day on."""
 
     valid_from: date
-    source: Source
     basis: str
     income_limit: Literal["none"]
     under_years: Band
@@ -45,33 +39,30 @@ class Table(_Part):
     counted_until_fiscal_year_of: int
 
 
-class Claim(_Part):
+class Claim(Marked):
     """When a claim counts as made in the month of its event (15日特例)."""
 
-    source: Source
     basis: str
     days_counted_as_made_in_the_month: int
     events: tuple[str, ...]
 
 
-class PaymentDay(_Part):
+class PaymentDay(Marked):
     """The day of the month on which the town pays."""
 
     value: int = Field(ge=1, le=28)
-    source: Source
     basis: str
 
 
-class Payment(_Part):
+class Payment(Marked):
     """When what was earned is paid."""
 
-    source: Source
     basis: str
     months: tuple[int, ...]
     day: PaymentDay
 
 
-class Rules(_Part):
+class Rules(Part):
     """``rates.yaml``."""
 
     tables: tuple[Table, ...]
