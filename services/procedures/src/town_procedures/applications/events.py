@@ -19,7 +19,10 @@ class PartyRef(BaseModel):
 
 
 class ApplicationEvent(Event):
-    """Common to all: which application, of which procedure, in which state, for whom."""
+    """Common to all: which application, of which procedure, in which state, for whom.
+
+    ``client_id`` is the app through which a resident filed it; null for the portal's and the counter's.
+    """
 
     TOPIC: ClassVar[str] = "procedures.applications"
 
@@ -29,6 +32,7 @@ class ApplicationEvent(Event):
     procedure_version: str
     business_id: str
     channel: str
+    client_id: str | None
     receipt_no: str | None
     state: str
     status_sequence: int

@@ -64,6 +64,7 @@ class ApplicationDocument(Base):
 class Application(Base, Aggregate):
     """申請. ``received_at`` 到達 is the portal's or the stamped time; ``recorded_at`` is ours.
 
+    ``client_id`` is the app through which a resident filed it.
     ``answers`` hold no My Number: each stands in ``my_numbers`` as {pointer, role, jwe} until the vault has taken it
     and then as {pointer, role, reference}. ``party_refs`` repeats role, person and protection of each party,
     because a resident's transaction sees only her own row of ``application_parties`` and events must name all.
@@ -85,6 +86,7 @@ class Application(Base, Aggregate):
     recorded_at: Mapped[datetime]
     due_on: Mapped[date | None]
     filed_by: Mapped[UUID | None]
+    client_id: Mapped[str | None] = mapped_column(Text)
     party_refs: Mapped[list[Any]]
     answers: Mapped[dict[str, Any]]
     my_numbers: Mapped[list[Any]]
@@ -165,6 +167,7 @@ class Application(Base, Aggregate):
             "procedure_version": self.procedure_version,
             "business_id": self.business_id,
             "channel": self.channel,
+            "client_id": self.client_id,
             "receipt_no": self.receipt_no,
             "state": self.state,
             "status_sequence": self.status_sequence,

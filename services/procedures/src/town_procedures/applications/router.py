@@ -126,6 +126,7 @@ async def _prepare(
         content_digest=submit.content_digest(body.answers, hashes, wired.digest_key),
         filed_by=actor.id,
         actor_role=actor.role.value,
+        client_id=actor.client_id if actor.role is Role.RESIDENT else None,
     )
 
 

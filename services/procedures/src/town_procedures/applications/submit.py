@@ -97,6 +97,7 @@ class Submission:
     filed_by: UUID | None
     actor_role: str
     flags: Sequence[str] = ()
+    client_id: str | None = None
 
 
 def signed_content(procedure_code: str, answers: Mapping[str, Any], document_hashes: Sequence[str]) -> bytes:
@@ -218,6 +219,7 @@ async def record(
         recorded_at=now,
         due_on=due_on(procedure, submission.received_at, calendar),
         filed_by=submission.filed_by,
+        client_id=submission.client_id,
         party_refs=party_refs(submission.parties),
         answers=dict(submission.answers),
         my_numbers=[asdict(number) for number in submission.my_numbers],

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from town_kit.auth import Role
 from town_kit.ids import is_reference, new_id
 from town_procedures.applications import submit
 
@@ -98,6 +99,17 @@ async def test_a_resident_cannot_name_other_parties(api: Any) -> None:
     body = care(api, parties=[{"role": "applicant", "person_id": str(new_id())}])
     answer = await api.client.post("/v1/applications", json=body, headers=api.resident())
     await refused_and_nothing_left(api, answer, 422, "validation-failed")
+
+
+async def test_the_event_names_the_app_a_resident_filed_through_and_none_for_the_counter(api: Any) -> None:
+    mine = dict(api.issuer.headers(Role.RESIDENT, "applications:submit", client_id="partner-app"))
+    by_app = await api.client.post("/v1/applications", json=care(api), headers=mine)
+    at_counter = care(api, parties=[{"role": "applicant", "person_id": str(new_id())}], channel="counter")
+    by_clerk = await api.client.post("/v1/applications", json=at_counter, headers=api.officer())
+    for answer, client in ((by_app, "partner-app"), (by_clerk, None)):
+        assert answer.status_code == 201, answer.text
+        told = await api.rows("SELECT data FROM outbox WHERE key = :key", key=answer.json()["id"])
+        assert [json.loads(bytes(row.data))["client_id"] for row in told] == [client]
 
 
 @pytest.mark.case("D-39")
