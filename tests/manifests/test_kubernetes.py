@@ -23,7 +23,7 @@ ROLES = {"web", "worker", "migration"}
 ALSO_NEEDED = {
     "identity": {"digest_key", "key_encryption_key"},
     "procedures": {"digest_key", "key_encryption_key", "client_key", "addresses", "log_urls"},
-    "standardization": {"digest_key", "key_encryption_key", "client_key", "addresses", "drop_folders"},
+    "standardization": {"digest_key", "key_encryption_key", "client_key", "addresses", "drop_folder"},
     "notifications": {"digest_key"},
     "connector": {"digest_key", "client_key", "addresses"},
     "gateway": {"addresses"},

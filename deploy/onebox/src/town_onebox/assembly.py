@@ -19,7 +19,6 @@ from town_onebox.secrets import Keys, Passwords, Secrets
 SANDBOX_SECONDS = 60.0
 IN_PROCESS = ("identity", "procedures", "notifications")
 OUTER = frozenset({"notifications"})  # INTERNET: inner zones hear its events, nobody calls it from inside
-BUSINESSES = ("023", "027")  # 業務ID: 介護保険, 児童手当
 LOG_DATABASES = {Zone.INTERNET: "events_internet", Zone.LGWAN: "events_lgwan", Zone.MY_NUMBER: "events_my_number"}
 
 
@@ -173,8 +172,7 @@ def _procedures(town: Town) -> dict[str, Any]:
 
 
 def _standardization(town: Town) -> dict[str, Any]:
-    folders = {business: town.place.drop / business for business in BUSINESSES}
-    return {"vault_private_key": town.place.vault_private_key, "drop_folders": folders}
+    return {"vault_private_key": town.place.vault_private_key, "drop_folder": town.place.drop}
 
 
 def _gateway(town: Town) -> dict[str, Any]:

@@ -7,15 +7,9 @@ from typing import Any
 import yaml
 
 from town_kit.auth.jose import SigningKey, jwks
+from town_onebox.core_systems import core_systems
 from town_onebox.place import Place
 from town_onebox.secrets import CLIENTS, client_key
-
-# What each core system of the sandbox asks for (庁内データ連携: 提供側業務ID:APIコール名:操作種類). Staff decide
-# 023, so that its system takes records over and sends none back.
-CORE_SYSTEM_SCOPES = {
-    "023": "023:care_need_certifications:Read",
-    "027": "027:child_allowance_applications:Read 027:child_allowance_applications:Create",
-}
 
 
 def write(place: Place, *, sandbox: bool) -> None:
@@ -50,7 +44,8 @@ def _core_systems(place: Place) -> list[dict[str, Any]]:
             "role": "vendor",
             "method": "client_secret_jwt",
             "secret": client["client_secret"],
-            "scopes": CORE_SYSTEM_SCOPES[business_id].split(),
+            "scopes": core_systems()[business_id].scope.split(),
         }
         for business_id, client in issued.items()
+        if business_id in core_systems()
     ]

@@ -1,10 +1,9 @@
 """The outside world of a trial: the sandbox as a program beside the town, told where the town is."""
 
 import sys
-from pathlib import Path
 
 from town_onebox.assembly import Town, redirect_uri
-from town_onebox.clients import CORE_SYSTEM_SCOPES
+from town_onebox.core_systems import core_systems
 from town_onebox.place import Place
 from town_sandbox.configuration import Config, CoreSystemConfig, write_json
 from town_sandbox.configuration import prepare as prepare_credentials
@@ -13,7 +12,7 @@ from town_sandbox.main import make_ready
 
 def prepare(place: Place) -> None:
     """Make the sandbox's credentials, its test authority and its cards, where missing."""
-    make_ready(place.sandbox)
+    make_ready(place.sandbox, core_systems())
     account = prepare_credentials(place.sandbox).fcm_service_account
     write_json(place.fcm_service_account, account, mode=0o600)
 
@@ -32,15 +31,10 @@ def configure(town: Town) -> None:
         data_linkage_address=town.vault_url,
         core_systems={
             business_id: CoreSystemConfig(
-                scope=scope, decides=business_id != "023", drop_folder=drop(town, business_id)
+                scope=system.scope, decides=system.decides, drop_folder=town.place.drop / business_id
             )
-            for business_id, scope in CORE_SYSTEM_SCOPES.items()
+            for business_id, system in core_systems().items()
         },
         oidc_redirect_uris=[redirect_uri(town)],
     )
     write_json(town.place.sandbox / "config.json", config.model_dump(mode="json"))
-
-
-def drop(town: Town, business_id: str) -> Path:
-    """Where the files for a core system are put down (ファイル連携)."""
-    return town.place.drop / business_id

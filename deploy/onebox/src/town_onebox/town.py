@@ -18,7 +18,8 @@ from town_kit.db import server
 from town_kit.db.server_files import Account, NoServer, account_for_server, data_directory
 from town_kit.settings import Zone
 from town_onebox import clients, databases, processes, sandbox, secrets, vault_user
-from town_onebox.assembly import BUSINESSES, LOG_DATABASES, Town
+from town_onebox.assembly import LOG_DATABASES, Town
+from town_onebox.core_systems import core_systems
 from town_onebox.place import Place
 from town_onebox.registry import ENTRIES
 from town_onebox.sockets import Ports, listen_at
@@ -110,7 +111,7 @@ def set_up(place: Place, choices: Choices, vault: Account, admin_dsn: str, conso
     console.print("  secrets and keys", style="dim")
     made = secrets.prepare(place)
     made_for_vault = secrets.prepare_vault(place, vault)
-    for business in BUSINESSES:
+    for business in core_systems():
         (place.drop / business).mkdir(exist_ok=True, mode=0o750)
         vault.give(place.drop / business)
     if choices.sandbox:

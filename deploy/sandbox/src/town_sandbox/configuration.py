@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import string
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -119,16 +120,27 @@ class Place:
     @cached_property
     def credentials(self) -> Credentials:
         """What the outside issued; made at the first look."""
-        return prepare(self.directory)
+        return prepare(self.directory, self.config.core_systems)
 
 
-def prepare(directory: Path) -> Credentials:
-    """Make ``credentials.json`` unless it is there, and return it."""
+def prepare(directory: Path, businesses: Iterable[str] = ()) -> Credentials:
+    """Make what ``credentials.json`` lacks, also a client for the core system of each 業務ID, and return all."""
     path = directory / "credentials.json"
-    if path.exists():
-        return Credentials.model_validate_json(path.read_bytes())
+    held = Credentials.model_validate_json(path.read_bytes()) if path.exists() else _issue(directory)
+    missing = {business: _core_system_client() for business in businesses if business not in held.core_systems}
+    made = held.model_copy(update={"core_systems": held.core_systems | missing})
+    if missing or not path.exists():
+        write_json(path, made.model_dump(mode="json"), mode=0o600)
+    return made
+
+
+def _core_system_client() -> CoreSystemClient:
+    return CoreSystemClient(client_id=_letters(32), client_secret=_letters(48))
+
+
+def _issue(directory: Path) -> Credentials:
     directory.mkdir(parents=True, exist_ok=True)
-    made = Credentials(
+    return Credentials(
         portal=Portal(
             login_id="anamizu-sandbox",
             password=secrets.token_urlsafe(24),
@@ -140,13 +152,8 @@ def prepare(directory: Path) -> Credentials:
             signing_key=_pem(ec.generate_private_key(ec.SECP256R1())),
         ),
         fcm_service_account=_service_account("anamizu-sandbox"),
-        core_systems={
-            business: CoreSystemClient(client_id=_letters(32), client_secret=_letters(48))
-            for business in ("023", "027")
-        },
+        core_systems={},
     )
-    write_json(path, made.model_dump(mode="json"), mode=0o600)
-    return made
 
 
 def _service_account(project: str) -> dict[str, str]:

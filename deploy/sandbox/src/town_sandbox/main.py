@@ -9,7 +9,7 @@ import contextlib
 import json
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -50,11 +50,12 @@ def prepare(directory: Directory = Path(".town/sandbox")) -> None:
     make_ready(directory)
 
 
-def make_ready(directory: Path) -> None:
-    """Everything the town needs before the sandbox serves: credentials, trust anchors, revocation lists, cards."""
+def make_ready(directory: Path, businesses: Iterable[str] = ()) -> None:
+    """Everything the town needs before the sandbox serves: credentials (those of the core systems of
+    these 業務ID, too), trust anchors, revocation lists, cards."""
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o700)
-    prepare_credentials(directory)
+    prepare_credentials(directory, businesses)
     authority = JpkiTestAuthority.open(directory / "jpki")
     now = SystemClock().now()
     authority.publish_crls(directory / "jpki" / "crl", now)

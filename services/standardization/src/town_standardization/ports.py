@@ -86,7 +86,7 @@ class Ports:
     clients: tuple[Outbound, ...]
     numbering: NumberPolicy
     municipality_code: str
-    drop_folders: Mapping[str, Path]
+    drop_folder: Path | None
     principal: Principal
 
 

@@ -21,8 +21,9 @@ class StandardizationSettings(ServiceSettings):
     older_key_encryption_key: SecretStr | None = Field(None, description="the key before it, during a change (base64)")
     package_profile: str = Field("sandbox", description="layout of raw packages: sandbox, production, or a file")
     adapters: tuple[str, ...] | None = Field(None, description="names of the adapters in use; all shipped by default")
-    drop_folders: dict[str, Path] = Field(
-        default_factory=dict, description="業務ID → folder for CSV files; a business without one gets none"
+    drop_folder: Path | None = Field(
+        None,
+        description="where CSV files are put down, in the folder of the 業務ID; a business without one gets none",
     )
     addressee_number_first: int = Field(
         900_000_000_000_001, ge=1, description="first 住登外者宛名番号; its range must not meet 住民宛名番号"

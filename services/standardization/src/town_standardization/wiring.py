@@ -11,16 +11,13 @@ from town_kit.clock import Clock
 from town_kit.db import Database
 from town_kit.raw_packages import load_profile
 from town_kit.vaulting import VaultKeys, VaultPrivateKey
-from town_standardization.adapters import Adapter, Registry
-from town_standardization.adapters.care_insurance import CareInsurance
-from town_standardization.adapters.child_allowance import ChildAllowance
+from town_standardization.adapters import Registry, shipped
 from town_standardization.addressees import NumberPolicy
 from town_standardization.my_numbers import Vault
 from town_standardization.neighbours import Identity, Packages, Procedures, neighbour
 from town_standardization.ports import Ports
 from town_standardization.settings import StandardizationSettings
 
-ADAPTERS: tuple[Adapter, ...] = (ChildAllowance(), CareInsurance())
 CLIENT_ID = "service:standardization"
 
 
@@ -43,10 +40,10 @@ def adapters(settings: StandardizationSettings) -> Registry:
         RuntimeError: the settings name one that is not shipped.
     """
     wanted = settings.adapters
-    unknown = set(wanted or ()) - {adapter.name for adapter in ADAPTERS}
+    unknown = set(wanted or ()) - {adapter.name for adapter in shipped()}
     if unknown:
         raise RuntimeError(f"TOWN_STANDARDIZATION_ADAPTERS names unknown adapters: {', '.join(sorted(unknown))}")
-    return Registry([adapter for adapter in ADAPTERS if wanted is None or adapter.name in wanted])
+    return Registry([adapter for adapter in shipped() if wanted is None or adapter.name in wanted])
 
 
 def vault(settings: StandardizationSettings) -> Vault:
@@ -101,7 +98,7 @@ def ports(
             zero_padded=settings.addressee_number_zero_padded,
         ),
         municipality_code=settings.municipality_code,
-        drop_folders=settings.drop_folders,
+        drop_folder=settings.drop_folder,
         principal=Principal(uuid5(NAMESPACE_URL, f"urn:town:client:{CLIENT_ID}"), Role.SERVICE, CLIENT_ID, frozenset()),
     )
 

@@ -288,10 +288,11 @@ async def world(
             vault_private_key=tmp_path / "vault.pem",
             client_key=tmp_path / "client.pem",
             addresses={"identity": "asgi:identity", "procedures": "asgi:procedures"},
-            drop_folders={"027": tmp_path / "drop"},
+            drop_folder=tmp_path / "drop",
         ),
         clock=clock,
     )
+    (tmp_path / "drop" / "027").mkdir(parents=True)
     async with AsyncExitStack() as stack:
         clients = []
         for one in (identity, procedures, service):
@@ -301,4 +302,4 @@ async def world(
             transport = httpx.ASGITransport(app=app)
             client = httpx.AsyncClient(transport=transport, base_url=f"http://{one.name}")
             clients.append(await stack.enter_async_context(client))
-        yield World(service, clients[2], clients[1], procedures, identity, clock, tmp_path / "drop")
+        yield World(service, clients[2], clients[1], procedures, identity, clock, tmp_path / "drop" / "027")

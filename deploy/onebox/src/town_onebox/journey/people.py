@@ -18,7 +18,7 @@ import httpx
 from town_kit.clock import JST, SystemClock
 from town_kit.ids import new_id
 from town_onebox.assembly import Town
-from town_onebox.clients import CORE_SYSTEM_SCOPES
+from town_onebox.core_systems import core_systems
 from town_sandbox.core_system.linkage import ASSERTION_TYPE
 from town_sandbox.jpki import DEMO_HOLDERS, VirtualCard
 from town_sandbox.jws import sign_hs256
@@ -112,7 +112,7 @@ async def vendor(town: Town, client: httpx.AsyncClient, business_id: str) -> Sig
     }
     form = {
         "grant_type": "client_credentials",
-        "scope": CORE_SYSTEM_SCOPES[business_id],
+        "scope": core_systems()[business_id].scope,
         "client_assertion_type": ASSERTION_TYPE,
         "client_assertion": sign_hs256(claims, issued["client_secret"]),
     }

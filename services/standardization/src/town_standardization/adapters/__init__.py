@@ -5,6 +5,7 @@ from town_standardization.adapters.files import FileLayout, csv_file
 from town_standardization.adapters.items import Group
 from town_standardization.adapters.mapping import persons, value_of
 from town_standardization.adapters.registry import Registry
+from town_standardization.adapters.shipped import shipped
 
 __all__ = [
     "Adapter",
@@ -17,5 +18,6 @@ __all__ = [
     "Wrong",
     "csv_file",
     "persons",
+    "shipped",
     "value_of",
 ]

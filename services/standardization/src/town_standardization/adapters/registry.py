@@ -1,4 +1,4 @@
-"""Which adapters the town has switched on; listed in ``wiring.py``, looked up by name and by 業務ID."""
+"""Which adapters the town has switched on; of those that are shipped; looked up by name and by 業務ID."""
 
 from collections.abc import Iterator, Sequence
 

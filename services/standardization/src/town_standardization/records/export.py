@@ -27,9 +27,11 @@ KEY_COLUMNS = ("shikuchosonkodo", "key", "rirekibango", "sosanengappi_jikoku")
 async def export_files(ports: Ports) -> int:
     """Write what stands in no file yet, for every business with a folder; how many records were written."""
     done = 0
+    if ports.drop_folder is None:
+        return done
     for adapter in ports.adapters:
-        folder = ports.drop_folders.get(adapter.business_id)
-        if folder is not None:
+        folder = ports.drop_folder / adapter.business_id
+        if await asyncio.to_thread(folder.is_dir):
             done += await _export(ports, adapter, folder)
     return done
 
@@ -107,7 +109,6 @@ def _columns(group: Group) -> list[str]:
 
 def _put(folder: Path, name: str, raw: bytes, suffix: str) -> None:
     """Put a whole file down, synced, and only then its completion marker."""
-    folder.mkdir(parents=True, exist_ok=True)
     fresh = folder / f".{name}.part"
     with fresh.open("wb") as file:
         file.write(raw)

@@ -12,14 +12,15 @@ import pytest
 import yaml
 
 import town_procedures
+import town_standardization.adapters as town_adapters
 from town_kit.ids import new_id
 from town_kit.jp import characters
-from town_standardization.adapters import Adapter, AdapterRefused, HandOver, Registry, csv_file
+from town_standardization.adapters import Adapter, AdapterRefused, HandOver, Registry, csv_file, shipped
 from town_standardization.adapters.items import Item, Misfit, fit
 from town_standardization.adapters.mapping import persons
-from town_standardization.wiring import ADAPTERS
 
 CATALOGUE = Path(town_procedures.__file__).parent / "catalogue"
+ADAPTERS = shipped()
 REGISTRY = Registry(ADAPTERS)
 
 
@@ -168,6 +169,11 @@ def test_every_group_has_a_file_of_its_own(adapter: Adapter) -> None:
     ]
     assert len(set(names)) == len(names)
     assert all(name.startswith(f"174611_029_{adapter.business_id}_") for name in names)
+
+
+def test_every_folder_is_an_adapter_and_nothing_lists_them() -> None:
+    folders = {path.parent.name for path in Path(town_adapters.__file__).parent.glob("*/adapter.py")}
+    assert {adapter.name for adapter in shipped()} == folders
 
 
 def test_two_adapters_of_one_business_are_refused() -> None:

@@ -2,4 +2,6 @@
 
 from town_standardization.adapters.care_insurance.adapter import CareInsurance
 
-__all__ = ["CareInsurance"]
+__all__ = ["ADAPTER"]
+
+ADAPTER = CareInsurance()

@@ -2,4 +2,6 @@
 
 from town_standardization.adapters.child_allowance.adapter import ChildAllowance
 
-__all__ = ["ChildAllowance"]
+__all__ = ["ADAPTER"]
+
+ADAPTER = ChildAllowance()
