@@ -12,6 +12,7 @@ from aiokafka.errors import (
     CommitFailedError,
     IllegalStateError,
     KafkaError,
+    KafkaTimeoutError,
     RebalanceInProgressError,
     TopicAlreadyExistsError,
     UnknownTopicOrPartitionError,
@@ -22,6 +23,7 @@ from town_kit.messaging.topics import TopicSpec
 from town_kit.messaging.transport import Incoming, Outgoing, Partition, Position, TransportError
 
 REQUEST_MS = 5_000
+ACKNOWLEDGED_SECONDS = 10.0
 SESSION_MS = 6_000
 HEARTBEAT_MS = 1_500
 METADATA_MS = 5_000  # how soon a topic that was lost and made again is seen
@@ -200,40 +202,56 @@ def _failure(error: BaseException) -> TransportError:
 
 
 class KafkaProducer:
-    """Sends a batch and waits for all acknowledgements."""
+    """Sends a batch and waits for all acknowledgements, but not for ever.
+
+    An idempotent producer repeats a message until the broker comes back; a relay must not wait that long, because its
+    other topics may stand in a log that answers.
+    """
 
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self._producer = producer
+        self._unanswered = False
 
     async def send(self, messages: Sequence[Outgoing]) -> list[Position | Exception]:
-        """Append; each message succeeds or fails by itself."""
+        """Append; each message succeeds or fails by itself. One without an answer may still come into the log."""
         waiting: list[asyncio.Future[object] | Exception] = []
+        give_up = asyncio.get_running_loop().time() + ACKNOWLEDGED_SECONDS
+        self._unanswered = True
         for message in messages:
             try:
-                waiting.append(
-                    await self._producer.send(
-                        message.topic, message.value, key=message.key, headers=list(message.headers)
+                async with asyncio.timeout_at(give_up):
+                    waiting.append(
+                        await self._producer.send(
+                            message.topic, message.value, key=message.key, headers=list(message.headers)
+                        )
                     )
-                )
-            except (KafkaError, OSError) as error:
+            except (KafkaError, OSError) as error:  # TimeoutError is an OSError
                 waiting.append(_failure(error))
-        results: list[Position | Exception] = []
-        for sent in waiting:
-            if isinstance(sent, Exception):
-                results.append(sent)
-                continue
-            try:
-                found = await sent
-            except (KafkaError, OSError) as error:
-                results.append(_failure(error))
-            else:
-                results.append(Position(found.partition, found.offset))  # type: ignore[attr-defined]
-        return results
+        asked = [sent for sent in waiting if not isinstance(sent, Exception)]
+        if asked:
+            left = max(give_up - asyncio.get_running_loop().time(), 0)
+            await asyncio.wait(asked, timeout=left)
+        self._unanswered = not all(sent.done() for sent in asked)
+        return [sent if isinstance(sent, Exception) else _answer(sent) for sent in waiting]
 
     async def close(self) -> None:
-        """Stop; what was not acknowledged may or may not be in the log."""
-        with contextlib.suppress(KafkaError, OSError, TimeoutError):
-            await asyncio.wait_for(self._producer.stop(), REQUEST_MS / 1000)
+        """Stop; what was not acknowledged is given up, and may or may not be in the log."""
+        with contextlib.suppress(KafkaError, OSError):
+            async with asyncio.timeout(REQUEST_MS * 2 / 1000):
+                if self._unanswered:  # stop() alone would wait for every acknowledgement
+                    await self._producer._sender.close()
+                    self._producer._message_accumulator.fail_all(KafkaTimeoutError())
+                await self._producer.stop()
+
+
+def _answer(sent: "asyncio.Future[object]") -> Position | Exception:
+    if not sent.done():
+        return TransportError("Apache Kafka: no acknowledgement")
+    error = sent.exception()
+    if isinstance(error, KafkaError | OSError):
+        return _failure(error)
+    found = sent.result()
+    return Position(found.partition, found.offset)  # type: ignore[attr-defined]
 
 
 class KafkaReader:

@@ -27,7 +27,7 @@ _PROPERTIES = """process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
 listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={data}
@@ -87,10 +87,15 @@ class KafkaNode:
     Args:
         directory: data, settings and log of the node.
         jars: folder of the jars; ``<directory>/libs`` by default.
+
+    Attributes:
+        advertised: the port on loopback the broker sends its clients to; None for its own. Whoever puts something
+            between sets it before the start.
     """
 
     def __init__(self, directory: Path, jars: Path | None = None) -> None:
         self.directory = directory.resolve()
+        self.advertised: int | None = None
         self._jars = (jars or directory / "libs").resolve()
         self._process: subprocess.Popen[bytes] | None = None
         self._ports = self._remembered_ports()
@@ -98,7 +103,12 @@ class KafkaNode:
     @property
     def bootstrap(self) -> str:
         """Where clients connect."""
-        return f"127.0.0.1:{self._ports[0]}"
+        return f"127.0.0.1:{self.advertised or self.port}"
+
+    @property
+    def port(self) -> int:
+        """Where the broker itself listens."""
+        return self._ports[0]
 
     @property
     def pid(self) -> int | None:
@@ -119,7 +129,10 @@ class KafkaNode:
         self.directory.mkdir(parents=True, exist_ok=True)
         if not _free(self._ports):
             self._ports = self._new_ports()
-        properties.write_text(_PROPERTIES.format(broker=self._ports[0], controller=self._ports[1], data=data))
+        broker, controller = self._ports
+        properties.write_text(
+            _PROPERTIES.format(broker=broker, controller=controller, advertised=self.advertised or broker, data=data)
+        )
         java = [
             "java",
             *MEMORY,
