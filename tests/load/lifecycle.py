@@ -12,39 +12,28 @@ import asyncio
 import json
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import asyncpg
 import httpx
-import yaml
-from rich.console import Console
+from tests.load.box import drained, quiet_outside, under_load
 from tests.load.measure import Measure
 
 from town_kit.db import server
 from town_kit.ids import new_id
-from town_onebox import town as onebox
-from town_onebox.assembly import Process, Town
+from town_onebox.assembly import Town
 from town_onebox.journey import people
-from town_onebox.registry import BY_NAME
-from town_onebox.serving import run as serve
-from town_onebox.supervisor import Part
-from town_onebox.town import Choices
 from town_procedures.catalogue import load_catalogue
 from town_procedures.wiring import SHIPPED
 
 SECONDS = 30.0
 WARM_UP = 4.0
 CONNECTIONS = 12
-DRAIN_AT_MOST = 180.0
-# The shared limits stay on; a town of 7,890 never asks this often, so the benchmark's callers get a larger share.
-GENEROUS = {"quota": 1_000_000, "window": 60}
 
 
 @dataclass
@@ -61,7 +50,7 @@ class Load:
 
 async def run() -> list[Measure]:
     """The measures of this benchmark."""
-    load = await asyncio.to_thread(measure)
+    load = Load(**await under_load(__name__))
     reference = await asyncio.to_thread(bare_rows_per_second)
     rate = load.lifecycles / load.seconds
     ratio = rate / reference if reference else None
@@ -74,47 +63,15 @@ async def run() -> list[Measure]:
     ]
 
 
-def measure(seconds: float = SECONDS) -> Load:
-    """Start a town in a directory of its own, load it, and stop it again."""
-    folder = Path(tempfile.mkdtemp(prefix="town-bench-", dir="/var/tmp"))
-    folder.chmod(0o755)
-    result = folder / "load.json"
-    directory = folder / "town"
-    directory.mkdir()
-    limits = dict.fromkeys(("anonymous", "resident", "staff", "vendor", "service"), GENEROUS)
-    (directory / "town.yaml").write_text(yaml.safe_dump({"gateway": {"rate_limits": limits}}))
-    try:
-        code = subprocess.run(  # in a process of its own, because a town forks before anything else runs
-            [sys.executable, "-m", "tests.load.lifecycle", str(directory), str(result), str(seconds)],
-            check=False,
-        ).returncode
-        if code:
-            raise RuntimeError(f"the loaded town ended with {code}; its logs are in {directory}/logs")
-        return Load(**json.loads(result.read_text()))
-    finally:
-        onebox.reset(directory)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def loaded_town(directory: Path, result: Path, seconds: float) -> int:
-    """A town whose last part is the load generator; it ends with it."""
-
-    def last(started: Town) -> list[Part]:
-        async def body(stop: asyncio.Event) -> None:
-            load = await generate(started, seconds)
-            result.write_text(json.dumps(load.__dict__))
-
-        return [Part("load", partial(serve, body), terminal=True, final=True)]
-
-    return onebox.run(Choices(directory), Console(stderr=True, quiet=True), last)
+async def load(town: Town) -> dict[str, Any]:
+    """Drive the town at full speed and wait for the last effect."""
+    return asdict(await generate(town, SECONDS))
 
 
 async def generate(town: Town, seconds: float) -> Load:
     """Drive the town at full speed for ``seconds`` and wait for the last effect."""
+    await quiet_outside(town)
     async with httpx.AsyncClient(base_url=town.public_url, timeout=30) as client:
-        await _ready(client)
-        core_systems = town.sandbox_addresses()["core_system"]
-        (await client.post(f"{core_systems}/_faults", json={"kind": "pause", "count": 1_000_000})).raise_for_status()
         residents = [await people.resident(town, client, name) for name in people.CARDS]
         officer = await people.staff(client, "clerk")
     answers = sample()
@@ -175,68 +132,6 @@ def sample() -> dict[str, Any]:
     folder = load_catalogue(SHIPPED)["LC-01"].folder
     answers: dict[str, Any] = json.loads((folder / "samples" / "valid.json").read_text(encoding="utf-8"))["answers"]
     return answers
-
-
-async def _ready(client: httpx.AsyncClient) -> None:
-    for _ in range(300):
-        try:
-            if (await client.get("/readyz")).status_code == 200:
-                return
-        except httpx.HTTPError:
-            pass
-        await asyncio.sleep(0.1)
-    raise RuntimeError("the town did not get ready")
-
-
-async def drained(town: Town) -> None:
-    """Wait until every event is in its log, every consumer has done it, and no delivery or job is left."""
-    give_up = time.monotonic() + DRAIN_AT_MOST
-    while time.monotonic() < give_up:
-        if await _nothing_left(town):
-            return
-        await asyncio.sleep(0.25)
-    raise RuntimeError(f"effects were still missing {DRAIN_AT_MOST} s after the last call")
-
-
-TOLD = """SELECT coalesce(sum(sequence), 0) FROM (
-    SELECT max(sequence) AS sequence FROM outbox WHERE topic = 'procedures.applications' GROUP BY key) AS last"""
-UNDELIVERED = "SELECT count(*) FROM deliveries WHERE state IN ('queued', 'sending')"
-
-
-async def _nothing_left(town: Town) -> bool:
-    told = await _value(town, "procedures", TOLD)
-    if await _value(town, "procedures", "SELECT count(*) FROM applications WHERE receipt_serial IS NULL"):
-        return False
-    for service in ("procedures", "notifications", "connector", "identity", "standardization"):
-        if service not in BY_NAME:
-            continue
-        if await _value(town, service, "SELECT count(*) FROM outbox WHERE published_at IS NULL"):
-            return False
-        if await _value(town, service, "SELECT count(*) FROM audit_pending"):
-            return False
-        behind = await _value(
-            town,
-            service,
-            "SELECT count(*) FROM (SELECT sum(sequence) AS done FROM inbox WHERE topic = 'procedures.applications'"
-            " GROUP BY consumer) AS c WHERE c.done < $1",
-            told,
-        )
-        if behind:
-            return False
-    if "notifications" in BY_NAME:
-        return not await _value(town, "notifications", UNDELIVERED)
-    return True
-
-
-async def _value(town: Town, service: str, query: str, *arguments: Any) -> Any:
-    url = town.values(BY_NAME[service], Process.WORKER)["database_url"]
-    connection = await asyncpg.connect(str(url).replace("postgresql+asyncpg://", "postgresql://"))
-    try:
-        async with connection.transaction():
-            await connection.execute("SELECT set_config('town.role', 'service', true)")
-            return await connection.fetchval(query, *arguments)
-    finally:
-        await connection.close()
 
 
 ROWS = """
@@ -303,7 +198,3 @@ async def _prepare(dsn: str) -> None:
         await connection.execute(TABLES)
     finally:
         await connection.close()
-
-
-if __name__ == "__main__":
-    sys.exit(loaded_town(Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])))

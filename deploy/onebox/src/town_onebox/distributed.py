@@ -84,14 +84,14 @@ def _parts(town: Town, account: Account, listening: Mapping[str, socket.socket])
     parts = []
     for entry in ENTRIES:
         if entry.serves:
-            serve = partial(_become_service, town, entry, "serve", account, listening[entry.name])
+            serve = partial(become_service, town, entry, "serve", account, listening[entry.name])
             parts.append(Part(f"{entry.name}-serve", serve))
-        work = partial(_become_service, town, entry, "work", account)
+        work = partial(become_service, town, entry, "work", account)
         parts.append(Part(f"{entry.name}-work", work, nice=WORKER_NICE))
     return parts
 
 
-def _become_service(
+def become_service(
     town: Town, entry: Entry, role: str, account: Account, listening: socket.socket | None = None
 ) -> NoReturn:
     """In a forked child: write the settings of a service, become its user, and turn into its own command line."""
