@@ -99,6 +99,7 @@ ROUTES: tuple[Route, ...] = (
             Operation("POST", "/v1/resident-sessions"),
             Operation("POST", "/v1/staff-authorizations"),
             Operation("POST", "/v1/staff-sessions"),
+            Operation("POST", "/v1/sealed-staff-sessions"),
         ),
         hidden=("/v1/oauth/introspect", "/v1/signature-verifications", "/v1/serial-status-checks"),
     ),

@@ -6,12 +6,20 @@ import typer
 
 from town_identity.keys import create_ring, rotate
 from town_identity.main import create_service
+from town_identity.sealed_staff_accounts.commands import sealed_accounts
 from town_identity.settings import IdentitySettings
 from town_kit.cli import service_cli
+from town_kit.service import Service
 
-app = service_cli(lambda: create_service(IdentitySettings()))
+
+def _service() -> Service:
+    return create_service(IdentitySettings())
+
+
+app = service_cli(_service)
 keys = typer.Typer(no_args_is_help=True, help="アクセストークンの署名鍵")
 app.add_typer(keys, name="keys")
+app.add_typer(sealed_accounts(_service), name="sealed-accounts")
 
 
 @keys.command("create")

@@ -39,6 +39,11 @@ class IdentitySettings(ServiceSettings):
     )
     resident_token_seconds: int = Field(600, ge=60, le=600)
     staff_token_seconds: int = Field(1800, ge=60, le=3600)
+    sealed_token_seconds: int = Field(1800, ge=60, le=3600, description="token of a 封印アカウント; never refreshed")
+    sealed_account_hours: int = Field(8, ge=1, le=72, description="how long an opened envelope signs in")
+    directory_away_seconds: int = Field(
+        120, ge=0, le=3600, description="the staff directory must be away this long before envelopes may be opened"
+    )
     client_token_seconds: int = Field(600, ge=60, le=3600)
     refresh_days: int = Field(30, ge=1, le=90, description="a device that is silent for longer signs in again")
 

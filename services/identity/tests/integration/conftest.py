@@ -1,13 +1,17 @@
 """`identity` on a real PostgreSQL, with a test authority, its lists, and the staff directory of the sandbox."""
 
 import base64
+import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -27,9 +31,62 @@ from town_kit.testing import PostgresServer
 from town_sandbox.jpki import DEMO_HOLDERS, JpkiTestAuthority, VirtualCard
 from town_sandbox.jpki.samples import CONTENT, DIGESTS, NOW
 
+REDIRECT = "http://127.0.0.1/staff/callback"
 ISSUER = "https://identity.town.test"
 LINKAGE_CLIENT = "CoreSystem027" + "0" * 19
 LINKAGE_SECRET = "s" * 48
+
+
+@dataclass
+class Directory:
+    """The staff directory of the sandbox, a process of its own."""
+
+    issuer: str
+    client: dict[str, str]
+
+    def settings(self, **changes: str) -> dict[str, Any]:
+        values = {
+            "oidc_issuer": self.issuer,
+            "oidc_client_id": self.client["client_id"],
+            "oidc_client_secret": self.client["client_secret"],
+            "oidc_redirect_uri": REDIRECT,
+        }
+        return {**values, **changes}
+
+    def sign_in(self, url: str, person: str) -> dict[str, str]:
+        """What a browser brings back: code and state."""
+        answer = httpx.get(f"{url}&login_hint={person}", trust_env=False)
+        query = parse_qs(urlsplit(answer.headers["location"]).query)
+        return {"code": query["code"][0], "state": query["state"][0]}
+
+    def goes_away(self, path: str = "") -> None:
+        """From now on it answers 503, where the path holds ``path``."""
+        fault = {"kind": "unavailable", "count": 1_000_000, "path": path}
+        httpx.post(f"{self.issuer}/_faults", json=fault, trust_env=False).raise_for_status()
+
+    def comes_back(self) -> None:
+        """It answers again."""
+        httpx.delete(f"{self.issuer}/_faults", trust_env=False).raise_for_status()
+
+
+@pytest.fixture(scope="session")
+def directory_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Directory]:
+    folder: Path = tmp_path_factory.mktemp("sandbox")
+    (folder / "config.json").write_text(json.dumps({"oidc_redirect_uris": [REDIRECT]}))
+    command = [sys.executable, "-m", "town_sandbox", "serve", "--directory", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    addresses = json.loads(process.stdout.readline())
+    client = json.loads((folder / "credentials.json").read_text())["oidc"]
+    yield Directory(addresses["oidc"], client)
+    process.terminate()
+    process.wait(20)
+
+
+@pytest.fixture
+def directory(directory_process: Directory) -> Iterator[Directory]:
+    yield directory_process
+    directory_process.comes_back()
 
 
 @dataclass

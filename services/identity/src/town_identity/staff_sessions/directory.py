@@ -14,6 +14,8 @@ from town_kit.auth.jose import PublicKey, TokenRefused, parse_jwks, verify
 from town_kit.clock import Clock
 from town_kit.problems import DependencyUnavailable, InvalidToken
 
+_ASK_SECONDS = 4.0
+_SILENT = "職員認証システムが応答しません。少し待ってから、もう一度お試しください。"
 _CLAIMS = ("iss", "sub", "aud", "exp", "iat", "nonce")
 
 
@@ -78,6 +80,14 @@ class StaffDirectory:
         keys = parse_jwks((await self._call("GET", metadata.jwks_uri)).json())
         return self._identity(str(answer.json().get("id_token", "")), keys, nonce)
 
+    async def ask(self) -> None:
+        """See whether staff could sign in now: description, keys and token endpoint; raises
+        :class:`DependencyUnavailable`. A token endpoint that refuses our way of asking is there all the same.
+        """
+        metadata = await self._describe()
+        await self._call("GET", metadata.jwks_uri, seconds=_ASK_SECONDS)
+        await self._call("GET", metadata.token_endpoint, seconds=_ASK_SECONDS)
+
     def _identity(self, id_token: str, keys: Mapping[str, PublicKey], nonce: str) -> StaffIdentity:
         try:
             claims = verify(
@@ -98,32 +108,39 @@ class StaffDirectory:
 
     async def _discover(self) -> _Metadata:
         if self._metadata is None:
-            document: dict[str, Any] = (
-                await self._call("GET", f"{self.issuer}/.well-known/openid-configuration")
-            ).json()
-            names = ("authorization_endpoint", "token_endpoint", "jwks_uri")
-            if document.get("issuer") != self.issuer or not all(
-                str(document.get(name, "")).startswith(f"{self.issuer}/") for name in names
-            ):
-                raise DependencyUnavailable(
-                    "職員認証の設定に誤りがあります。システム担当に連絡してください。", retry_after=60
-                )
-            self._metadata = _Metadata(*(str(document[name]) for name in names))
+            self._metadata = await self._describe()
         return self._metadata
 
-    async def _call(self, method: str, url: str, data: Mapping[str, str] | None = None) -> httpx.Response:
+    async def _describe(self) -> _Metadata:
+        answer = await self._call("GET", f"{self.issuer}/.well-known/openid-configuration", seconds=_ASK_SECONDS)
+        try:
+            document: Any = answer.json()
+        except ValueError:
+            document = None
+        names = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+        if (
+            not isinstance(document, dict)
+            or document.get("issuer") != self.issuer
+            or not all(str(document.get(name, "")).startswith(f"{self.issuer}/") for name in names)
+        ):
+            raise DependencyUnavailable(
+                "職員認証の設定に誤りがあります。システム担当に連絡してください。", retry_after=60
+            )
+        return _Metadata(*(str(document[name]) for name in names))
+
+    async def _call(
+        self, method: str, url: str, data: Mapping[str, str] | None = None, *, seconds: float = 10
+    ) -> httpx.Response:
         auth = httpx.BasicAuth(self._client_id, self._client_secret) if data is not None else None
         try:
             async with http.connect(self.issuer) as client:
-                answer = await client.request(method, url.removeprefix(self.issuer), data=data, auth=auth, timeout=10)
+                answer = await client.request(
+                    method, url.removeprefix(self.issuer), data=data, auth=auth, timeout=seconds
+                )
         except httpx.HTTPError:
-            raise DependencyUnavailable(
-                "職員認証システムが応答しません。少し待ってから、もう一度お試しください。", retry_after=5
-            ) from None
+            raise DependencyUnavailable(_SILENT, retry_after=5) from None
         if answer.status_code >= 500:
-            raise DependencyUnavailable(
-                "職員認証システムが応答しません。少し待ってから、もう一度お試しください。", retry_after=5
-            )
+            raise DependencyUnavailable(_SILENT, retry_after=5)
         return answer
 
 

@@ -22,6 +22,16 @@ class StaffAuthorization(Base):
     used_at: Mapped[datetime | None]
 
 
+class StaffDirectoryWatch(Base):
+    """When the directory was last looked at, and since when it has been away."""
+
+    __tablename__ = "staff_directory_watch"
+
+    issuer: Mapped[str] = mapped_column(Text, primary_key=True)
+    looked_at: Mapped[datetime]
+    away_since: Mapped[datetime | None]
+
+
 class StaffAccount(Base):
     """職員: the account behind a subject of the directory. Names stay in the directory."""
 

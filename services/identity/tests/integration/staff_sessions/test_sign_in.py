@@ -1,61 +1,12 @@
 """Staff sign in through the directory: with two factors, once per code, with the scopes of their groups."""
 
-import json
-import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
-
-import httpx
-import pytest
 
 from town_kit.auth import Role
 from town_kit.clock import SystemClock
 
-REDIRECT = "http://127.0.0.1/staff/callback"
 
-
-@dataclass
-class Directory:
-    """The staff directory of the sandbox, a process of its own."""
-
-    issuer: str
-    client: dict[str, str]
-
-    def settings(self, **changes: str) -> dict[str, Any]:
-        values = {
-            "oidc_issuer": self.issuer,
-            "oidc_client_id": self.client["client_id"],
-            "oidc_client_secret": self.client["client_secret"],
-            "oidc_redirect_uri": REDIRECT,
-        }
-        return {**values, **changes}
-
-    def sign_in(self, url: str, person: str) -> dict[str, str]:
-        """What a browser brings back: code and state."""
-        answer = httpx.get(f"{url}&login_hint={person}", trust_env=False)
-        query = parse_qs(urlsplit(answer.headers["location"]).query)
-        return {"code": query["code"][0], "state": query["state"][0]}
-
-
-@pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Directory]:
-    folder: Path = tmp_path_factory.mktemp("sandbox")
-    (folder / "config.json").write_text(json.dumps({"oidc_redirect_uris": [REDIRECT]}))
-    command = [sys.executable, "-m", "town_sandbox", "serve", "--directory", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    addresses = json.loads(process.stdout.readline())
-    client = json.loads((folder / "credentials.json").read_text())["oidc"]
-    yield Directory(addresses["oidc"], client)
-    process.terminate()
-    process.wait(20)
-
-
-async def signed_in(api: Any, directory: Directory, person: str) -> Any:
+async def signed_in(api: Any, directory: Any, person: str) -> Any:
     begun = await api.client.post("/v1/staff-authorizations", json={})
     assert begun.status_code == 201, begun.text
     back = directory.sign_in(begun.json()["authorization_url"], person)
@@ -63,7 +14,7 @@ async def signed_in(api: Any, directory: Directory, person: str) -> Any:
     return back, await api.client.post("/v1/staff-sessions", json=back)
 
 
-async def test_a_clerk_gets_the_scopes_of_her_group_and_her_factors(serve: Any, directory: Directory) -> None:
+async def test_a_clerk_gets_the_scopes_of_her_group_and_her_factors(serve: Any, directory: Any) -> None:
     api = await serve(SystemClock(), **directory.settings())
     _, answer = await signed_in(api, directory, "clerk")
     assert answer.status_code == 201, answer.text
@@ -75,13 +26,13 @@ async def test_a_clerk_gets_the_scopes_of_her_group_and_her_factors(serve: Any, 
     assert again.json()["account_id"] == answer.json()["account_id"]
 
 
-async def test_one_factor_is_not_enough(serve: Any, directory: Directory) -> None:
+async def test_one_factor_is_not_enough(serve: Any, directory: Any) -> None:
     api = await serve(SystemClock(), **directory.settings())
     _, answer = await signed_in(api, directory, "weak")
     assert (answer.status_code, answer.json()["type"]) == (403, "urn:town:problem:insufficient-scope")
 
 
-async def test_a_sign_in_is_redeemed_once(serve: Any, directory: Directory) -> None:
+async def test_a_sign_in_is_redeemed_once(serve: Any, directory: Any) -> None:
     api = await serve(SystemClock(), **directory.settings())
     back, answer = await signed_in(api, directory, "approver")
     assert answer.status_code == 201
@@ -89,7 +40,7 @@ async def test_a_sign_in_is_redeemed_once(serve: Any, directory: Directory) -> N
     assert again.json()["type"] == "urn:town:problem:state-conflict"
 
 
-async def test_a_code_of_somebody_elses_sign_in_is_refused(serve: Any, directory: Directory) -> None:
+async def test_a_code_of_somebody_elses_sign_in_is_refused(serve: Any, directory: Any) -> None:
     api = await serve(SystemClock(), **directory.settings())
     mine = (await api.client.post("/v1/staff-authorizations", json={})).json()
     theirs = (await api.client.post("/v1/staff-authorizations", json={})).json()
@@ -98,7 +49,7 @@ async def test_a_code_of_somebody_elses_sign_in_is_refused(serve: Any, directory
     assert (answer.status_code, answer.json()["type"]) == (401, "urn:town:problem:invalid-token")
 
 
-async def test_a_closed_account_stays_out(serve: Any, directory: Directory) -> None:
+async def test_a_closed_account_stays_out(serve: Any, directory: Any) -> None:
     api = await serve(SystemClock(), **directory.settings())
     _, answer = await signed_in(api, directory, "administrator")
     await api.rows(
@@ -113,7 +64,7 @@ async def test_without_a_directory_staff_are_told_so(api: Any) -> None:
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:town:problem:dependency-unavailable")
 
 
-async def test_a_directory_that_is_away_is_told_so(serve: Any, directory: Directory) -> None:
+async def test_a_directory_that_is_away_is_told_so(serve: Any, directory: Any) -> None:
     api = await serve(SystemClock(), **directory.settings(oidc_issuer="http://127.0.0.1:9"))
     answer = await api.client.post("/v1/staff-authorizations", json={})
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:town:problem:dependency-unavailable")
