@@ -8,6 +8,7 @@ PACKAGES := town_kit town_gateway town_procedures town_identity town_standardiza
 	town_onebox town_sandbox
 SOURCES := $(addsuffix /src,$(DISTRIBUTIONS))
 READY := $(VENV)/.ready
+TOOLS := $(VENV)/tools
 TOWN ?= .town
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 ONEBOX := $(BIN)/python -m town_onebox
@@ -45,7 +46,7 @@ test: $(READY) ## run all tests (ARGS="-k word" narrows them)
 test-fast: $(READY) ## run the unit and architecture tests
 	@$(BIN)/python -m pytest $(wildcard */tests/unit services/*/tests/unit deploy/*/tests/unit tests/architecture) $(ARGS)
 
-check: lint types imports security contracts-up-to-date assumptions-marked manifests ## lint, types, import rules, security, contracts, manifests
+check: lint types imports security contracts-up-to-date contract-lint assumptions-marked manifests ## lint, types, import rules, security, contracts, manifests
 
 lint: $(READY)
 	@$(BIN)/ruff check .
@@ -76,6 +77,20 @@ contracts: $(READY) ## write the generated contracts from the code
 contracts-up-to-date: $(READY)
 	@$(BIN)/python -m town_onebox.contracts --check contracts
 
+SPECTRAL := $(TOOLS)/spectral/node_modules/.bin/spectral
+
+# spectral, at the versions and hashes of tests/contract/spectral.
+$(SPECTRAL): tests/contract/spectral/package.json tests/contract/spectral/package-lock.json
+	@echo "spectral (some seconds, once)"
+	@mkdir -p $(TOOLS)/spectral
+	@cp $^ $(TOOLS)/spectral/
+	@cd $(TOOLS)/spectral && npm ci --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+contract-lint: $(READY) ## lint the published contracts with spectral (needs npm; without it says what is skipped)
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory --silent $(SPECTRAL); fi
+	@$(BIN)/python -m pytest tests/contract/spectral
+
 fuzz: $(READY) ## search every reader and route for failures (SECONDS=120: for readers and routes each)
 	@$(BIN)/python -W ignore -m tests.fuzz --seconds $(or $(SECONDS),120)
 	@TOWN_FUZZ_SECONDS=$$(( $(or $(SECONDS),120) / 5 )) TOWN_FUZZ_SEED=$${RANDOM:-$$(date +%s)} \
@@ -96,8 +111,6 @@ assumptions: $(READY) ## every outward field, code and rule, with its source: of
 
 assumptions-marked: $(READY)
 	@$(BIN)/python -m town_onebox.assumptions --check
-
-TOOLS := $(VENV)/tools
 
 # kustomize and a reader of compose files (compose-go), at the versions and hashes of tests/manifests/tools.
 $(TOOLS)/compose-check: tests/manifests/tools/go.mod tests/manifests/tools/go.sum tests/manifests/tools/main.go

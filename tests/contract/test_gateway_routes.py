@@ -63,6 +63,32 @@ def test_every_service_of_the_outer_zones_that_answers_has_a_row(composed: Any) 
     assert {route.service for route in ROUTES} == serving - {"gateway"}
 
 
+@pytest.mark.parametrize(
+    ("app_path", "path"), [("login-challenges", "/v1/login-challenges"), ("sessions", "/v1/resident-sessions")]
+)
+def test_an_app_is_told_of_what_is_passed_on_as_identity_tells_it(composed: Any, app_path: str, path: str) -> None:
+    described, theirs = describe(composed.apps["gateway"]), describe(composed.apps["identity"])
+
+    for members in (body_members, answer_members):
+        assert members(described, f"/apps/kosodate/v1/{app_path}") == members(theirs, path)
+
+
+def body_members(document: dict[str, Any], path: str) -> tuple[set[str], set[str]]:
+    return members_of(document, document["paths"][path]["post"]["requestBody"])
+
+
+def answer_members(document: dict[str, Any], path: str) -> tuple[set[str], set[str]]:
+    return members_of(document, document["paths"][path]["post"]["responses"]["201"])
+
+
+def members_of(document: dict[str, Any], part: dict[str, Any]) -> tuple[set[str], set[str]]:
+    """Names of all members, and of those that must be there."""
+    schema = part["content"]["application/json"]["schema"]
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return set(schema["properties"]), set(schema.get("required", ()))
+
+
 async def test_all_services_stand_in_one_valid_description(gateway: httpx.AsyncClient) -> None:
     document = (await gateway.get("/openapi.json")).json()
 

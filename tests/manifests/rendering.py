@@ -7,28 +7,20 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
+from tests.tools import ROOT, tool
 
-ROOT = Path(__file__).resolve().parents[2]
-TOOLS = ROOT / ".venv" / "tools"
 OVERLAYS = ("dev", "prod")
 
 
-def tool(name: str) -> Path:
-    """A tool, or a skip that says what is missing; where CI=true a failure."""
-    path = TOOLS / name
-    if not path.exists():
-        reason = f"{name} is not built: `make manifests` builds it where Go is installed"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return path
+def built(name: str) -> str:
+    """kustomize or compose-check."""
+    return str(tool(name, needs="Go", target="manifests"))
 
 
 def rendered(overlay: str) -> list[dict[str, Any]]:
     """The documents of an overlay, as kustomize writes them."""
-    return _rendered(str(tool("kustomize")), overlay)
+    return _rendered(built("kustomize"), overlay)
 
 
 @cache
@@ -44,7 +36,7 @@ def _rendered(kustomize: str, overlay: str) -> list[dict[str, Any]]:
 def composed(path: Path, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """What compose-go makes of a file."""
     return subprocess.run(
-        [str(tool("compose-check")), str(path)],
+        [built("compose-check"), str(path)],
         capture_output=True,
         text=True,
         check=False,

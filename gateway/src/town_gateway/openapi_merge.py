@@ -82,12 +82,14 @@ def merge(own: Document, services: Iterable[tuple[Route, Document]]) -> Document
         "openapi": "3.1.0",
         "info": {"title": "町のデジタル基盤 API", "version": own["info"]["version"], "description": INTRODUCTION},
         "servers": [{"url": "/"}],
-        "tags": [],
+        "tags": list(own.get("tags", ())),
         "paths": dict(own["paths"]),
         "components": {kind: dict(parts) for kind, parts in own.get("components", {}).items()},
     }
     for route, document in services:
         merged["tags"].append({"name": route.service, "description": route.title, "x-zone": route.zone.value})
+        known = {tag["name"] for tag in merged["tags"]}
+        merged["tags"].extend(tag for tag in document.get("tags", ()) if tag["name"] not in known)
         _add(merged, route, document)
     return merged
 

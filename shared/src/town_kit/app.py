@@ -31,7 +31,7 @@ from town_kit.problems import (
     ValidationFailed,
 )
 from town_kit.readiness import checks
-from town_kit.routing import Handling
+from town_kit.routing import Handling, is_declared
 from town_kit.runtime import Runtime
 from town_kit.service import Service
 from town_kit.validation import field_errors
@@ -89,7 +89,7 @@ def create_app(service: Service) -> FastAPI:
     app.add_exception_handler(DBAPIError, _refuse_database)
     app.add_exception_handler(Exception, _refuse_unexpected)
     app.add_middleware(telemetry.RequestTelemetry, service=service.name)
-    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # FastAPI's way to set it
     return app
 
 
@@ -107,7 +107,7 @@ async def lifespan(service: Service, runtime: Runtime) -> AsyncIterator[None]:
 
 def town_routes(app: FastAPI) -> list[APIRoute]:
     """The declared routes of an application; health checks are not among them."""
-    return [r for r in app.router.routes if isinstance(r, APIRoute) and hasattr(r.endpoint, "__town_policy__")]
+    return [r for r in app.router.routes if is_declared(r)]
 
 
 def problem_response(problem: Problem) -> Response:

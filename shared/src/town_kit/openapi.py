@@ -23,6 +23,7 @@ from town_kit.problems import (
     UnsupportedMedia,
     ValidationFailed,
 )
+from town_kit.routing import is_declared, policy_of
 
 PROBLEM_SCHEMA = {
     "type": "object",
@@ -45,6 +46,13 @@ PROBLEM_SCHEMA = {
     },
 }
 
+_DONE = {
+    "200": "成功しました",
+    "201": "作成しました",
+    "202": "受け取りました。処理はこれからです",
+    "204": "成功しました。本文はありません",
+}
+
 
 def describe(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document of ``app``; made once."""
@@ -60,20 +68,26 @@ def describe(app: FastAPI) -> dict[str, Any]:
             "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "アクセストークン"}
         }
         for route in app.router.routes:
-            if isinstance(route, APIRoute) and hasattr(route.endpoint, "__town_policy__"):
+            if is_declared(route):
                 for method in route.methods or ():
                     _complete(document["paths"][route.path_format][method.lower()], route)
+        used = {tag for item in document["paths"].values() for operation in item.values() for tag in operation["tags"]}
+        document["tags"] = [{"name": tag} for tag in sorted(used)]
         app.openapi_schema = document
     return app.openapi_schema
 
 
 def _complete(operation: dict[str, Any], route: APIRoute) -> None:
-    policy = route.endpoint.__town_policy__  # type: ignore[attr-defined]
+    policy = policy_of(route)
     summary, _, rest = (route.endpoint.__doc__ or "").strip().partition("\n")
+    operation["operationId"] = route.name
     operation["summary"] = summary.split("。")[0]
     operation["description"] = (summary + "\n" + rest).strip()
     responses = operation["responses"]
     responses.pop("422", None)
+    for status, answer in responses.items():
+        if answer.get("description") == "Successful Response":  # FastAPI's words where a route has none
+            answer["description"] = _DONE[status]
     for problem in problems_of(route):
         answer = responses.setdefault(
             str(problem.status),
@@ -98,6 +112,8 @@ def _complete(operation: dict[str, Any], route: APIRoute) -> None:
             "required": True,
             "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in sorted(policy.upload)},
         }
+    if policy.keyless:
+        operation["x-keyless"] = policy.keyless
     if policy.official:
         operation["x-official"] = policy.official
     if not parameters:
@@ -116,7 +132,7 @@ def _header(name: str, description: str) -> dict[str, Any]:
 
 def problems_of(route: APIRoute) -> list[type[Problem]]:
     """Every refusal a route may give: its own and those the request path gives for what it declares."""
-    policy = route.endpoint.__town_policy__  # type: ignore[attr-defined]
+    policy = policy_of(route)
     found: list[type[Problem]] = [*policy.problems, InternalError]
     if policy.scope is not None:
         found += [InvalidToken, InsufficientScope]

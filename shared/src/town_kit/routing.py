@@ -8,7 +8,7 @@ into answers: a problem caught here would return normally, and returning commits
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeGuard
 
 import structlog
 from fastapi import APIRouter, Depends
@@ -45,6 +45,7 @@ from town_kit.writing import finish
 log = structlog.get_logger(__name__)
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 JSON_LIMIT = 1024 * 1024
+_DECLARED = "__town_policy__"
 
 BEGIN = text("SELECT * FROM town_begin(:principal, :role, :lock, :claim)")
 
@@ -79,6 +80,17 @@ class Policy:
     max_body: int
     two_factors: bool
     refusal: Callable[[Problem], Response] | None = None
+
+
+def policy_of(route: APIRoute) -> Policy:
+    """What a declared route declared; see :func:`is_declared`."""
+    policy: Policy = vars(route.endpoint)[_DECLARED]
+    return policy
+
+
+def is_declared(route: object) -> TypeGuard[APIRoute]:
+    """Whether a route was declared by a :class:`TownRouter`; health checks and static pages are not."""
+    return isinstance(route, APIRoute) and _DECLARED in vars(route.endpoint)
 
 
 @dataclass(slots=True)
@@ -183,7 +195,7 @@ class TownRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler: what is refused raises, what is replayed returns, what is done is kept and then committed."""
         inner = super().get_route_handler()
-        policy: Policy = self.endpoint.__town_policy__  # type: ignore[attr-defined]
+        policy = policy_of(self)
 
         async def handle(request: Request) -> Response:
             runtime: Runtime = request.app.state.runtime
@@ -324,7 +336,7 @@ class TownRouter(APIRouter):
         )
 
         def register(endpoint: Callable[..., Any]) -> Callable[..., Any]:
-            endpoint.__town_policy__ = policy  # type: ignore[attr-defined]
+            vars(endpoint)[_DECLARED] = policy
             self.add_api_route(path, endpoint, methods=[method], **options)
             return endpoint
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from town_onebox.contracts import generate as contracts
-from town_onebox.contracts.breaking import since_last_release
+from town_onebox.contracts.breaking import last_release, since_last_release
 
 
 def main(
@@ -22,6 +22,8 @@ def main(
     if check:
         for name in differing:
             print(f"{folder / name} is not what the code says; run: make contracts", file=sys.stderr)
+        if last_release(folder) is None:
+            print("contracts: no release (tag v…) yet, so there is nothing they could break")
         broken = since_last_release(folder, files)
         for what in broken:
             print(f"{folder / what} (since the last release)", file=sys.stderr)

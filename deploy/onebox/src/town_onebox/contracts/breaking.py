@@ -17,9 +17,14 @@ DEEPEST = 12
 METHODS = frozenset({"get", "put", "post", "delete", "patch", "head", "options"})
 
 
+def last_release(folder: Path) -> str | None:
+    """The last tag ``v…`` before what is checked out; None where nothing was released yet."""
+    return _git(folder, "describe", "--tags", "--abbrev=0", "--match", "v*")
+
+
 def since_last_release(folder: Path, files: Mapping[str, str]) -> list[str]:
     """The breaking changes of ``files`` against those under ``folder`` at the last tag; none without a tag."""
-    tag = _git(folder, "describe", "--tags", "--abbrev=0", "--match", "v*")
+    tag = last_release(folder)
     if tag is None:
         return []
     prefix = (_git(folder, "rev-parse", "--show-prefix") or "").rstrip("/")

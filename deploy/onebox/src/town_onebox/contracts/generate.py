@@ -13,6 +13,7 @@ from town_kit.audit.chain import batch_event
 from town_kit.messaging.event import Event
 from town_kit.problems import Problem
 from town_kit.problems.base import URN
+from town_kit.routing import policy_of
 from town_kit.service import Service
 from town_onebox.contracts.compose import services
 from town_onebox.contracts.examples import example_of
@@ -37,7 +38,7 @@ def contracts_of(composed: Mapping[str, Service]) -> Files:
             app = create_app(service)
             files[f"openapi/{service.name}.yaml"] = _yaml(app.openapi())
             for route in town_routes(app):
-                policy = route.endpoint.__town_policy__  # type: ignore[attr-defined]
+                policy = policy_of(route)
                 if policy.scope:
                     _add_scope(scopes, service.name, policy, route.methods or (), route.path_format)
         files.update(_events(service))

@@ -5,24 +5,48 @@ from uuid import UUID
 from fastapi import Request, Response
 
 from town_gateway.apps.kosodate import service
-from town_gateway.apps.kosodate.schemas import ApplicationStory, InboxEntry, MyApplication
+from town_gateway.apps.kosodate.schemas import (
+    ApplicationStory,
+    Challenge,
+    ChallengeRequest,
+    InboxEntry,
+    MyApplication,
+    Session,
+    SignInRequest,
+    taken,
+)
 from town_gateway.apps.neighbours import ask, ask_all, pass_on
 from town_gateway.ports import Wired
 from town_kit.auth import RESIDENT
 from town_kit.pagination import DEFAULT_LIMIT, Cursor, Limit
-from town_kit.problems import DependencyUnavailable
+from town_kit.problems import (
+    DependencyUnavailable,
+    DuplicateMember,
+    MalformedRequest,
+    PayloadTooLarge,
+    StateConflict,
+    UnsupportedMedia,
+    ValidationFailed,
+)
 from town_kit.routing import TownRouter
 from town_kit.schemas import Page
 
 router = TownRouter(prefix="/apps/kosodate/v1", tags=["子育てアプリ"])
+UNREADABLE = (MalformedRequest, DuplicateMember, ValidationFailed, PayloadTooLarge, UnsupportedMedia)
+UNAUTHENTICATED = {
+    "description": "電子署名または電子証明書を確認できません（`type` で理由が分かります）",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
 
 
 @router.post(
     "/login-challenges",
     scope=None,
     keyless="a challenge that nobody answers changes nothing",
-    problems=(DependencyUnavailable,),
+    problems=(*UNREADABLE, DependencyUnavailable),
     status_code=201,
+    responses={201: {"model": Challenge}},
+    openapi_extra=taken(ChallengeRequest),
 )
 async def ask_for_challenge(request: Request, wired: Wired) -> Response:
     """ログインの準備をする。マイナンバーカード（利用者証明用）で署名するための一度きりの値が返ります。"""
@@ -33,8 +57,10 @@ async def ask_for_challenge(request: Request, wired: Wired) -> Response:
     "/sessions",
     scope=None,
     keyless="a challenge can be redeemed once",
-    problems=(DependencyUnavailable,),
+    problems=(*UNREADABLE, StateConflict, DependencyUnavailable),
     status_code=201,
+    responses={201: {"model": Session}, 401: UNAUTHENTICATED},
+    openapi_extra=taken(SignInRequest),
 )
 async def sign_in(request: Request, wired: Wired) -> Response:
     """ログインする。署名を確かめ、この端末用のアクセストークンと更新用トークンが返ります。"""

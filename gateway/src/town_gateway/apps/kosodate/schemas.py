@@ -1,11 +1,58 @@
 """Wire models of the 子育て app: few words, ready to be shown."""
 
 from datetime import date, datetime
+from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-from town_kit.schemas import Output
+from town_kit.schemas import Input, Output
+
+
+def taken(model: type[BaseModel]) -> dict[str, Any]:
+    """The description of a body that is passed on as it came, so that the route itself reads nothing of it."""
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": model.model_json_schema()}},
+        }
+    }
+
+
+class ChallengeRequest(Input):
+    """ログインの準備。"""
+
+    client_id: str = Field("resident-app", description="アプリの識別子")
+
+
+class Challenge(Output):
+    """カードで署名する内容。"""
+
+    challenge_id: UUID
+    to_be_signed: str = Field(description="利用者証明用電子証明書で署名する内容（Base64）")
+    expires_at: datetime = Field(description="この時刻まで、一度だけ使えます")
+
+
+class SignInRequest(Input):
+    """ログインの答え。"""
+
+    challenge_id: UUID
+    certificate: str = Field(description="利用者証明用電子証明書（DER を Base64）")
+    signature: str = Field(description="署名する内容への署名（Base64）")
+    device_name: str = Field("", description="端末の呼び名（例 花子のスマホ）")
+
+
+class Session(Output):
+    """ログインの結果。更新用トークンは一度だけ使え、使うたびに新しくなります。"""
+
+    session_id: UUID
+    person_id: UUID
+    access_token: str
+    token_type: Literal["Bearer"]
+    expires_in: int = Field(description="アクセストークンの残り秒数")
+    scope: str
+    refresh_token: str
+    refresh_expires_at: datetime
 
 
 class MyApplication(Output):

@@ -12,7 +12,7 @@ KIND = "emergency"
 
 
 class State(StrEnum):
-    """Where an emergency message stands."""
+    """緊急情報の状態 — where an emergency message stands."""
 
     CONFIRMED = "confirmed"
     DISPATCHED = "dispatched"
@@ -20,7 +20,7 @@ class State(StrEnum):
 
 
 class Status(StrEnum):
-    """What it is, as in CAP 1.2: only ``actual`` reaches anybody; a drill counts whom it would have reached."""
+    """種別 — what it is, as in CAP 1.2: only ``actual`` reaches anybody; a drill counts whom it would have reached."""
 
     ACTUAL = "actual"
     EXERCISE = "exercise"

@@ -23,7 +23,7 @@ class State(StrEnum):
 
 
 class ListName(StrEnum):
-    """The day's list on which staff find a message no channel brought."""
+    """一覧の名前 — the day's list on which staff find a message no channel brought."""
 
     LETTERS = "letters"
     PHONE = "phone"
@@ -38,7 +38,7 @@ class Reason(StrEnum):
 
 
 class Handling(StrEnum):
-    """What staff did with it."""
+    """職員の対応 — what staff did with it."""
 
     POSTED = "posted"
     PHONED = "phoned"

@@ -26,7 +26,7 @@ _ADDRESS = re.compile(
 
 
 class Platform(StrEnum):
-    """What a device runs."""
+    """端末の種類 — what a device runs."""
 
     ANDROID = "android"
     IOS = "ios"
@@ -34,7 +34,7 @@ class Platform(StrEnum):
 
 
 class ContactPointState(StrEnum):
-    """Whether an address may be used; one that was never confirmed gets nothing but its code."""
+    """連絡先の状態 — whether an address may be used; one that was never confirmed gets nothing but its code."""
 
     PENDING = "pending"
     CONFIRMED = "confirmed"

@@ -8,7 +8,7 @@ from town_procedures.applications import events as fact
 
 
 class State(StrEnum):
-    """Where an application stands."""
+    """申請の状態 — where an application stands."""
 
     PENDING_VERIFICATION = "pending_verification"
     SUBMITTED = "submitted"
@@ -23,7 +23,7 @@ class State(StrEnum):
 
 
 class Channel(StrEnum):
-    """By which way an application came."""
+    """経路 — by which way an application came."""
 
     MYNAPORTAL = "mynaportal"
     APP = "app"
@@ -34,7 +34,7 @@ class Channel(StrEnum):
 
 
 class PartyRole(StrEnum):
-    """What a person is to an application."""
+    """当事者の立場 — what a person is to an application."""
 
     APPLICANT = "applicant"
     SUBJECT = "subject"

@@ -8,7 +8,7 @@ from town_procedures.quarantined_packages import events as fact
 
 
 class State(StrEnum):
-    """Where a quarantined package stands."""
+    """隔離の状態 — where a quarantined package stands."""
 
     QUARANTINED = "quarantined"
     RELEASED = "released"

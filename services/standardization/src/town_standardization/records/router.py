@@ -33,6 +33,7 @@ def linkage_router(adapter: Adapter) -> TownRouter:
 
     @router.get(
         "/records",
+        name=f"pull_records_{business_id}",
         scope=f"{scope}:Read",
         roles=(VENDOR,),
         audit=Audit("record.pull", basis=BASIS, purpose=f"{business_id} 庁内データ連携"),
@@ -48,6 +49,7 @@ def linkage_router(adapter: Adapter) -> TownRouter:
 
     @router.post(
         "/acknowledgements",
+        name=f"acknowledge_records_{business_id}",
         scope=f"{scope}:Read",
         roles=(VENDOR,),
         audit=Audit("record.acknowledge", basis=BASIS, purpose=f"{business_id} 庁内データ連携"),
@@ -61,6 +63,7 @@ def linkage_router(adapter: Adapter) -> TownRouter:
 
     @router.post(
         "/results",
+        name=f"take_result_{business_id}",
         scope=f"{scope}:Create",
         roles=(VENDOR,),
         audit=Audit("record.decide", basis=BASIS, purpose=f"{business_id} 庁内データ連携"),
