@@ -66,3 +66,14 @@ def test_the_transaction_is_used_by_its_alias_only() -> None:
 @pytest.mark.parametrize("word", ["TO" + "DO", "FIX" + "ME", "raise NotImplementedError"])
 def test_nothing_is_left_open(word: str) -> None:
     assert [p.relative_to(ROOT).as_posix() for p, text, _ in modules() if word in text] == []
+
+
+def test_who_silences_a_tool_says_why() -> None:
+    silenced = re.compile(r"# (?:noqa|type: ignore|nosec)[^#]*")
+    unexplained = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path, text, _ in modules()
+        for number, line in enumerate(text.splitlines(), 1)
+        if silenced.search(line) and not re.search(r"# noqa: [A-Z0-9, ]+ - \w|# type: ignore\[[a-z-]+\]  # \w", line)
+    ]
+    assert unexplained == []

@@ -12,8 +12,8 @@ from town_onebox.registry import ENTRIES
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_migrations_go_up_and_down_and_up_again(postgres_server: PostgresServer, entry: object) -> None:
-    folder: Path = entry.migrations  # type: ignore[attr-defined]
-    urls = postgres_server.create_database(f"migrations_{entry.name}")  # type: ignore[attr-defined]
+    folder: Path = entry.migrations
+    urls = postgres_server.create_database(f"migrations_{entry.name}")
     in_thread(migrations.upgrade, urls.owner_url, folder)
     in_thread(migrations.downgrade, urls.owner_url, folder)
     in_thread(migrations.upgrade, urls.owner_url, folder)

@@ -36,7 +36,7 @@ def plain(url: str) -> str:
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 async def test_tables_with_a_person_have_forced_row_security(postgres_server: PostgresServer, entry: object) -> None:
-    urls = postgres_server.create_database(entry.name, entry.migrations)  # type: ignore[attr-defined]
+    urls = postgres_server.create_database(entry.name, entry.migrations)
     connection = await asyncpg.connect(plain(urls.owner_url))
     try:
         tables = await connection.fetch(TABLES, list(PERSONAL))
@@ -57,7 +57,7 @@ async def test_no_login_role_but_a_backup_bypasses_row_security(postgres_server:
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 async def test_the_application_role_owns_nothing(postgres_server: PostgresServer, entry: object) -> None:
-    urls = postgres_server.create_database(entry.name, entry.migrations)  # type: ignore[attr-defined]
+    urls = postgres_server.create_database(entry.name, entry.migrations)
     connection = await asyncpg.connect(plain(urls.app_url))
     try:
         owned = await connection.fetchval(

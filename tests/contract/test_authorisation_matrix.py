@@ -20,7 +20,7 @@ from fastapi.routing import APIRoute
 from town_kit.auth import Role
 from town_kit.auth.jose import generate_signing_key
 from town_kit.ids import new_id
-from town_kit.routing import UNSAFE, Policy
+from town_kit.routing import UNSAFE, Policy, is_declared, policy_of
 from town_onebox.registry import ENTRIES
 
 # Open to everyone and touching nobody's data: health, descriptions, the first page and its files.
@@ -33,7 +33,7 @@ def routes(app: Any) -> list[tuple[APIRoute, Policy]]:
     for route in app.router.routes:
         if OPEN.match(route.path):
             continue
-        policy = getattr(getattr(route, "endpoint", None), "__town_policy__", None)
+        policy = policy_of(route) if is_declared(route) else None
         assert policy is not None, f"{route.path} declares neither scope nor problems"
         found.append((route, policy))
     return found

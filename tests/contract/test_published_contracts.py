@@ -94,7 +94,7 @@ def test_every_event_type_is_named_after_its_service_and_topic() -> None:
     for kind, event in PUBLISHED.items():
         service, aggregate, fact, version = re.fullmatch(
             r"town\.([a-z]+)\.([a-z][a-z-]+)\.([a-z_]+)\.(v\d+)", kind
-        ).groups()  # type: ignore[union-attr]
+        ).groups()
         assert event.TOPIC.startswith(f"{service}.{aggregate.removesuffix('y').removesuffix('ch')}"), (kind, fact)
         assert version == "v1"
 

@@ -7,7 +7,7 @@ import pytest
 from town_identity.clients import ScopeCatalogue, load_scopes
 from town_identity.settings import IdentitySettings
 from town_kit.auth import Role
-from town_kit.routing import Policy
+from town_kit.routing import is_declared, policy_of
 from town_onebox.registry import ENTRIES
 
 CATALOGUE = load_scopes(IdentitySettings.model_fields["scopes"].default)
@@ -27,7 +27,7 @@ def holders(catalogue: ScopeCatalogue, scope: str) -> set[Role]:
 @pytest.mark.parametrize("service", [entry.name for entry in ENTRIES])
 def test_every_route_can_be_called_by_the_roles_it_names(composed: Any, service: str) -> None:
     for route in composed.apps[service].router.routes:
-        policy: Policy | None = getattr(getattr(route, "endpoint", None), "__town_policy__", None)
+        policy = policy_of(route) if is_declared(route) else None
         if policy is None or policy.scope is None:
             continue
         able = holders(CATALOGUE, policy.scope)

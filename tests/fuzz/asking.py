@@ -16,7 +16,6 @@ from urllib.parse import quote
 import hypothesis
 import schemathesis
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from hypothesis.errors import FlakyFailure, Unsatisfiable
 from schemathesis import GenerationMode
 
@@ -24,7 +23,7 @@ from town_kit.auth import Role
 from town_kit.ids import new_id
 from town_kit.openapi import describe
 from town_kit.problems import Problem
-from town_kit.routing import Policy
+from town_kit.routing import Policy, is_declared, policy_of
 
 CANARY = "kanaria9f3e7b1c"
 NUMBER = "123456789018"  # a My Number by its check digit
@@ -56,9 +55,9 @@ class Asked:
 def policies(app: FastAPI) -> dict[tuple[str, str], Policy]:
     """What the routes declare, by method and path."""
     return {
-        (method, route.path_format): route.endpoint.__town_policy__
+        (method, route.path_format): policy_of(route)
         for route in app.router.routes
-        if isinstance(route, APIRoute) and hasattr(route.endpoint, "__town_policy__")
+        if is_declared(route)
         for method in route.methods or ()
     }
 

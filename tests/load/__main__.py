@@ -57,7 +57,7 @@ def show(measures: Sequence[Measure]) -> None:
     table = Table(title="Benchmarks")
     for heading, side in (("figure", "left"), ("value", "right"), ("unit", "left"), ("reference", "right"),
                           ("ratio", "right")):  # fmt: skip
-        table.add_column(heading, justify=side)  # type: ignore[arg-type]
+        table.add_column(heading, justify=side)
     for m in measures:
         table.add_row(m.name, _figure(m.value), m.unit, _figure(m.reference), _figure(m.ratio))
     Console().print(table)

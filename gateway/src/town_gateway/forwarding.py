@@ -108,7 +108,7 @@ class InProcess:
             await send(message)
 
         try:
-            await self.app(scope, receive, watched)  # type: ignore[arg-type]
+            await self.app(scope, receive, watched)  # type: ignore[arg-type]  # ASGI's loose types
         except Problem as refusal:
             if started:
                 raise

@@ -15,12 +15,12 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import text
+from sqlalchemy import CursorResult, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from town_kit.auth.jose import TokenRefused
@@ -329,8 +329,8 @@ def sweep_job(database: Database, clock: Clock) -> Job:
 
     async def run() -> int:
         async with database.begin() as session:
-            done = await session.execute(_SWEEP, {"before": clock.now() - KEEP_UNREFERENCED})
-            return int(done.rowcount)  # type: ignore[attr-defined]
+            done = cast(CursorResult[Any], await session.execute(_SWEEP, {"before": clock.now() - KEEP_UNREFERENCED}))
+            return int(done.rowcount)
 
     return Job("blob-sweep", timedelta(minutes=15), run)
 

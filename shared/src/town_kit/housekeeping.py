@@ -1,8 +1,9 @@
 """What every service's worker does besides its own work: chain and anchor the audit trail, sweep what has expired."""
 
 from datetime import timedelta
+from typing import Any, cast
 
-from sqlalchemy import text
+from sqlalchemy import CursorResult, text
 
 from town_kit.audit.anchor import AnchorPoster
 from town_kit.audit.chain import chain_job
@@ -29,7 +30,7 @@ def forget_answers_job(database: Database, clock: Clock) -> Job:
 
     async def run() -> int:
         async with database.begin() as session:
-            done = await session.execute(_EXPIRED, {"now": clock.now()})
-            return int(done.rowcount)  # type: ignore[attr-defined]
+            done = cast(CursorResult[Any], await session.execute(_EXPIRED, {"now": clock.now()}))
+            return int(done.rowcount)
 
     return Job("idempotency-keys.expiry", timedelta(minutes=10), run)

@@ -3,6 +3,7 @@
 Nothing invented is then taken for official, and a profile that is not filled keeps its service from starting.
 """
 
+from abc import ABC, abstractmethod
 from importlib import resources
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -30,15 +31,15 @@ class Marked(Part):
     source: Source
 
 
-class Profile(Part):
+class Profile(Part, ABC):
     """A profile as a whole; ``name`` is what operators call it."""
 
     name: str
 
     @property
+    @abstractmethod
     def gaps(self) -> tuple[str, ...]:
         """Every place that has no value yet."""
-        raise NotImplementedError
 
 
 P = TypeVar("P", bound=Profile)

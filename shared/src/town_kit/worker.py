@@ -5,6 +5,7 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -26,7 +27,7 @@ async def work(service: Service) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(keep_running(f"{service.name}.relay", lambda: run_relay(service)))
             for consumer in service.consumers:
-                tasks.create_task(keep_running(consumer.name, lambda c=consumer: run_consumer(service, c)))  # type: ignore[misc]
+                tasks.create_task(keep_running(consumer.name, partial(run_consumer, service, consumer)))
             for job in (*standard_jobs(service), *service.jobs):
                 tasks.create_task(run_job(service, job))
 

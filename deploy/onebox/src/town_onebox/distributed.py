@@ -109,4 +109,4 @@ def become_service(
     if listening is not None:
         listening.set_inheritable(True)
         wanted += ["--fd", str(listening.fileno())]
-    os.execve(sys.executable, [sys.executable, "-c", program, *wanted], {**os.environ, **environment})  # noqa: S606
+    os.execve(sys.executable, [sys.executable, "-c", program, *wanted], {**os.environ, **environment})  # noqa: S606 - our own interpreter

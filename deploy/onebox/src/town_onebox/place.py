@@ -112,7 +112,7 @@ class Place:
         if len(str(wanted)) <= LONGEST_SOCKET_PATH:
             return wanted
         digest = hashlib.sha256(str(self.directory).encode()).hexdigest()[:16]
-        return Path("/var/tmp") / f"town-{os.geteuid()}-{digest}" / f"{service}.sock"  # noqa: S108
+        return Path("/var/tmp") / f"town-{os.geteuid()}-{digest}" / f"{service}.sock"  # noqa: S108 - made 0700 by us
 
     def make(self) -> None:
         """Make the folders that are not there yet."""

@@ -24,7 +24,7 @@ async def test_a_body_that_stops_coming_ends_in_a_408(forward: Forwarder) -> Non
     pieces, answers = [{"type": "http.request", "body": b"half", "more_body": True}], []
 
     async def receive() -> Message:
-        return pieces.pop() if pieces else await asyncio.Event().wait()  # type: ignore[return-value]
+        return pieces.pop() if pieces else await asyncio.Event().wait()
 
     async def send(message: Message) -> None:
         answers.append(message)

@@ -41,7 +41,7 @@ _NAMESPACE = UUID("6f2f9b3e-6f0c-5d0a-9b7d-0d5b6f2f4c11")
 _HEAD = text("SELECT seq, hash, batch FROM audit_chain ORDER BY seq DESC LIMIT 1")
 _PENDING = text(
     f"""SELECT {", ".join("r." + name for name in COLUMNS)}
-FROM audit_pending p JOIN audit_records r ON r.id = p.record_id ORDER BY r.at, r.id LIMIT :limit"""  # noqa: S608
+FROM audit_pending p JOIN audit_records r ON r.id = p.record_id ORDER BY r.at, r.id LIMIT :limit"""  # noqa: S608 - names from our own list
 )
 _APPEND = """INSERT INTO audit_chain (seq, record_id, record_hash, hash, batch, chained_at)
 SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bytea[], $4::bytea[], $5::bigint[], $6::timestamptz[])"""

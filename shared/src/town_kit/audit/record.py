@@ -97,7 +97,7 @@ def audit_row(
 async def insert(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows in the session's transaction."""
     connection = await (await session.connection()).get_raw_connection()
-    await connection.driver_connection.executemany(  # type: ignore[union-attr]
+    await connection.driver_connection.executemany(  # type: ignore[union-attr]  # asyncpg's, there while the session is
         _INSERT, [[row[name] for name in COLUMNS] for row in rows]
     )
 

@@ -254,7 +254,7 @@ def _serves(pid: int, data: Path) -> bool:
             return str(data).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             return False
-    done = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    done = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607 - fixed arguments
     return str(data) in done.stdout
 
 

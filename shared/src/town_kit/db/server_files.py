@@ -136,7 +136,7 @@ def _folders() -> Iterator[Path]:
 def _major(folder: Path) -> int:
     """The major version of the binaries in a folder; 0 when they do not tell."""
     try:
-        done = subprocess.run([str(folder / "postgres"), "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run([str(folder / "postgres"), "--version"], capture_output=True, text=True, check=False)  # noqa: S603 - fixed command
     except OSError:
         return 0
     found = re.search(r"\b(\d+)(?:\.\d+|devel|beta|rc)", done.stdout)

@@ -251,7 +251,7 @@ def _answer(sent: "asyncio.Future[object]") -> Position | Exception:
     if isinstance(error, KafkaError | OSError):
         return _failure(error)
     found = sent.result()
-    return Position(found.partition, found.offset)  # type: ignore[attr-defined]
+    return Position(found.partition, found.offset)  # type: ignore[attr-defined]  # aiokafka has no types
 
 
 class KafkaReader:

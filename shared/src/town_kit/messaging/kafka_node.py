@@ -74,7 +74,7 @@ def libraries(folder: Path) -> Path:
         for jar in folder.glob("*.jar"):
             jar.unlink()
         command = ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)  # noqa: S603 - fixed command
         if done.returncode:
             raise NoKafka(f"Maven could not resolve Apache Kafka: {(done.stdout + done.stderr)[-2000:]}")
         stamp.write_text(version)
@@ -143,11 +143,11 @@ class KafkaNode:
         ]
         if not (data / "meta.properties").exists():
             tool = [*java, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties)]
-            done = subprocess.run(tool, capture_output=True, text=True, check=False)  # noqa: S603
+            done = subprocess.run(tool, capture_output=True, text=True, check=False)  # noqa: S603 - fixed command
             if done.returncode:
                 raise NoKafka((done.stdout + done.stderr)[-2000:])
         with (self.directory / "output.log").open("ab") as output:
-            self._process = subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(  # noqa: S603 - fixed command
                 [*java, "kafka.Kafka", str(properties)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,

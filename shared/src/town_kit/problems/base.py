@@ -52,7 +52,7 @@ class Problem(Exception):
 
     def with_status(self, status: int) -> Self:
         """This refusal under another status: a certificate refused at login is a 401, at an application a 422."""
-        self.status = status  # type: ignore[misc]
+        self.status = status  # type: ignore[misc]  # over the class's own, for this refusal alone
         return self
 
     def document(self, *, trace_id: str | None = None) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, TypeVar
 from uuid import UUID
 
 import pytest
@@ -14,6 +15,8 @@ from town_kit.auth.principal import Role
 from town_kit.auth.tokens import AUDIENCE
 from town_kit.clock import Clock, SystemClock
 from town_kit.ids import new_id
+
+T = TypeVar("T")
 
 ISSUER = "https://identity.town.test"
 
@@ -54,9 +57,9 @@ class Issuer:
         }
         return sign({**body, **claims}, self.key, typ="at+jwt")
 
-    def headers(self, role: Role, scopes: str, **more: object) -> Mapping[str, str]:
+    def headers(self, role: Role, scopes: str, **more: Any) -> Mapping[str, str]:
         """The ``Authorization`` header of such a token, and a fresh ``Idempotency-Key``."""
-        return {"Authorization": f"Bearer {self.token(role, scopes, **more)}", "Idempotency-Key": str(new_id())}  # type: ignore[arg-type]
+        return {"Authorization": f"Bearer {self.token(role, scopes, **more)}", "Idempotency-Key": str(new_id())}
 
 
 @pytest.fixture
@@ -65,7 +68,7 @@ def issuer(tmp_path: Path) -> Issuer:
     return Issuer(tmp_path)
 
 
-async def eventually(condition, *, within: float = 5.0, every: float = 0.02):  # type: ignore[no-untyped-def]
+async def eventually(condition: Callable[[], Awaitable[T]], *, within: float = 5.0, every: float = 0.02) -> T:
     """Wait until the awaited ``condition()`` is true and answer it; fails the test when it never is."""
     give_up = asyncio.get_running_loop().time() + within
     while True:

@@ -341,7 +341,7 @@ async def test_a_consumer_goes_on_after_its_log_was_away(world: Any) -> None:
             return await self.real.reader(group, topics)
 
     await send(world, message(world, key, 1, "red"))
-    task = asyncio.create_task(read_log(world.processing(), Away(world.log.connect()), [world.topic]))  # type: ignore[arg-type]
+    task = asyncio.create_task(read_log(world.processing(), Away(world.log.connect()), [world.topic]))
     await eventually(lambda: has(world, key, 1), within=10)
     task.cancel()
     assert away["left"] == 0
@@ -360,4 +360,4 @@ def test_a_consumer_has_one_reader_per_type() -> None:
         """Do nothing."""
 
     with pytest.raises(ValueError):
-        Consumer(name="c", service="s", handlers={One: nothing, Two: nothing})  # type: ignore[dict-item]
+        Consumer(name="c", service="s", handlers={One: nothing, Two: nothing})

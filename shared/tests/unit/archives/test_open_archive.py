@@ -60,7 +60,7 @@ def test_a_bomb_is_refused_before_it_is_inflated(monkeypatch: pytest.MonkeyPatch
     def counting(self: object, piece: bytes) -> int:
         nonlocal written
         written += len(piece)
-        return original(self, piece)  # type: ignore[arg-type]
+        return original(self, piece)
 
     monkeypatch.setattr(tempfile.SpooledTemporaryFile, "write", counting)
     assert "圧縮率" in refused(file)

@@ -10,7 +10,7 @@ from town_kit import health
 
 
 def client(checks: dict[str, object], told: tuple[str, ...] = ()) -> httpx.AsyncClient:
-    app = Starlette(routes=health.health_routes(checks, told=told))  # type: ignore[arg-type]
+    app = Starlette(routes=health.health_routes(checks, told=told))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test")
 
 

@@ -150,7 +150,7 @@ def test_no_caller_is_refused_while_a_killed_process_is_replaced(tmp_path: Path,
     for kills in range(1, 4):
         serving = int(lines(tmp_path / "pids")[-1])
         os.kill(serving, signal.SIGKILL)
-        eventually(lambda pid=serving: not alive(pid))  # type: ignore[misc]
+        eventually(lambda pid=serving: not alive(pid))
         with socket.create_connection(("127.0.0.1", port), timeout=30) as caller:
             assert caller.recv(4) == b"here"
         assert len(lines(tmp_path / "pids")) == kills + 1

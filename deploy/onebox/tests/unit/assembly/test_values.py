@@ -40,7 +40,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Town:
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_no_process_is_given_the_log_of_an_inner_zone(made: Town, entry) -> None:  # type: ignore[no-untyped-def]
+def test_no_process_is_given_the_log_of_an_inner_zone(made: Town, entry) -> None:
     urls = made.values(entry, Process.WORKER)["log_urls"]
     assert set(urls) == {zone for zone in Zone if zone.depth <= entry.zone.depth}
     text = json.dumps(urls)
@@ -67,7 +67,7 @@ def test_the_vault_is_called_by_nobody(made: Town) -> None:
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_environment_variables_give_the_same_settings(
     made: Town,
-    entry,  # type: ignore[no-untyped-def]
+    entry,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, value in made.environment_of(entry).items():

@@ -106,6 +106,6 @@ def _signed_by(document: x509.Certificate | x509.CertificateRevocationList, issu
         if isinstance(document, x509.Certificate):
             document.verify_directly_issued_by(issuer)
             return True
-        return document.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
+        return document.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]  # other keys: TypeError
     except (InvalidSignature, *UNREADABLE):
         return False

@@ -61,7 +61,10 @@ def read_rows(
     errors: list[LineError] = []
     for line, record in records:
         read = _row(line, record, profile, anchors)
-        (rows if isinstance(read, LinkRow) else errors).append(read)  # type: ignore[arg-type]
+        if isinstance(read, LinkRow):
+            rows.append(read)
+        else:
+            errors.append(read)
     return rows, errors + _contradictions(rows)
 
 
@@ -110,7 +113,7 @@ def _contradictions(rows: list[LinkRow]) -> list[LineError]:
 
 
 def _day(text: str) -> date:
-    return date.fromisoformat(text) if "-" in text else datetime.strptime(text, "%Y%m%d").date()  # noqa: DTZ007
+    return date.fromisoformat(text) if "-" in text else datetime.strptime(text, "%Y%m%d").date()  # noqa: DTZ007 - a day
 
 
 def first_of_each(rows: Sequence[LinkRow]) -> list[LinkRow]:

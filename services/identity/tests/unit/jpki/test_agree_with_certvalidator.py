@@ -71,18 +71,18 @@ def mutants() -> Iterator[Mutant]:
             "extra": EXTRA[extra][0],
         }
         name = f"{kind}, {when}, policy {policy}, usage {usage}, {extra}"
-        yield Mutant(name, kind, options, stricter=EXTRA[extra][1])  # type: ignore[arg-type]
+        yield Mutant(name, kind, options, stricter=EXTRA[extra][1])
     yield Mutant("short key", "rsa1024", stricter="RSA below 2048 bits")
     for kind in ("rsa", "p384"):
-        yield Mutant(f"{kind}, foreign", kind, foreign=True)  # type: ignore[arg-type]
-        yield Mutant(f"{kind}, sha1", kind, sha1=True, stricter="SHA-1")  # type: ignore[arg-type]
-        yield Mutant(f"{kind}, revoked", kind, revoked=True)  # type: ignore[arg-type]
-        yield Mutant(f"{kind}, login certificate", kind, purpose="auth")  # type: ignore[arg-type]
+        yield Mutant(f"{kind}, foreign", kind, foreign=True)
+        yield Mutant(f"{kind}, sha1", kind, sha1=True, stricter="SHA-1")
+        yield Mutant(f"{kind}, revoked", kind, revoked=True)
+        yield Mutant(f"{kind}, login certificate", kind, purpose="auth")
 
 
 @pytest.fixture(scope="module")
 def keys() -> dict[str, Any]:
-    return {kind: new_key(kind) for kind in ("rsa", "p384", "rsa1024")}  # type: ignore[arg-type]
+    return {kind: new_key(kind) for kind in ("rsa", "p384", "rsa1024")}
 
 
 def make(mutant: Mutant, authority: JpkiTestAuthority, key: Any) -> tuple[x509.Certificate, AuthorityKey]:

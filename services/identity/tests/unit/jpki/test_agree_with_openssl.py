@@ -65,7 +65,7 @@ def test_our_verdict_is_that_of_openssl(
             "sign_extra": [(x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00"), True)]
         },
     }.get(case, {})
-    card = VirtualCard.issue(issuing, HANAKO, **{"now": ISSUED, "key": kind, **spoil})  # type: ignore[arg-type]
+    card = VirtualCard.issue(issuing, HANAKO, **{"now": ISSUED, "key": kind, **spoil})
     if case == "revoked":
         authority.revoke(card.sign_certificate, NOW - timedelta(hours=2))
         authority.publish_crls(crl_folder, NOW - timedelta(hours=1))
@@ -83,7 +83,7 @@ def test_our_verdict_is_that_of_openssl(
 def test_a_signature_made_by_openssl_is_accepted(
     kind: str, tmp_path: Path, authority: JpkiTestAuthority, verifier: JpkiVerifier
 ) -> None:
-    card = VirtualCard.issue(authority, HANAKO, now=ISSUED, key=kind)  # type: ignore[arg-type]
+    card = VirtualCard.issue(authority, HANAKO, now=ISSUED, key=kind)
     card.save(tmp_path)
     (tmp_path / "content").write_bytes(CONTENT)
     digest = "sha384" if kind == "p384" else "sha256"

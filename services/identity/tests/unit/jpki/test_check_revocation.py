@@ -28,7 +28,7 @@ def verdict(verifier: JpkiVerifier, card: VirtualCard) -> VerifiedSigner:
 def test_a_revoked_certificate_is_refused(
     kind: str, verifier: JpkiVerifier, authority: JpkiTestAuthority, crl_folder: Path
 ) -> None:
-    card = VirtualCard.issue(authority, HANAKO, now=ISSUED, key=kind)  # type: ignore[arg-type]
+    card = VirtualCard.issue(authority, HANAKO, now=ISSUED, key=kind)
     assert verdict(verifier, card).revocation.status is Status.GOOD
     authority.revoke(card.sign_certificate, NOW - HOUR)
     authority.publish_crls(crl_folder, NOW - timedelta(minutes=1))

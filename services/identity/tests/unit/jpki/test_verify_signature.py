@@ -63,7 +63,7 @@ def test_generations_of_one_name_are_told_apart_by_their_key(
 @pytest.mark.case("D-01")
 @pytest.mark.parametrize("kind", ["rsa", "p384"])
 def test_an_authority_of_the_same_name_but_another_key_is_refused(kind: str, verifier: JpkiVerifier) -> None:
-    forged = VirtualCard.issue(JpkiTestAuthority.create(), HANAKO, now=ISSUED, key=kind)  # type: ignore[arg-type]
+    forged = VirtualCard.issue(JpkiTestAuthority.create(), HANAKO, now=ISSUED, key=kind)
     with pytest.raises(JpkiUntrusted):
         verifier.verify_signature(forged.sign(CONTENT, NOW), DIGESTS, NOW)
 
@@ -120,7 +120,7 @@ def test_the_login_certificate_cannot_sign_an_application(verifier: JpkiVerifier
 def test_a_signing_certificate_needs_its_policy_and_key_usage(
     spoiled: dict[str, object], verifier: JpkiVerifier, authority: JpkiTestAuthority
 ) -> None:
-    card = VirtualCard.issue(authority, HANAKO, now=ISSUED, **spoiled)  # type: ignore[arg-type]
+    card = VirtualCard.issue(authority, HANAKO, now=ISSUED, **spoiled)
     with pytest.raises(JpkiWrongPurpose):
         verifier.verify_signature(card.sign(CONTENT, NOW), DIGESTS, NOW)
 

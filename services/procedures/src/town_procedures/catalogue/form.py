@@ -74,12 +74,12 @@ class Form:
 
     def has(self, pointer: str) -> bool:
         """Whether the form has an item at a pointer (``*`` stands for every element of a list)."""
-        schema: Schema = self.schema
+        found: Schema | None = self.schema
         for part in pointer.split("/")[1:]:
-            schema = schema.get("items") if part == "*" else schema.get("properties", {}).get(part)  # type: ignore[assignment]
-            if schema is None:
+            if found is None:
                 return False
-        return True
+            found = found.get("items") if part == "*" else found.get("properties", {}).get(part)
+        return found is not None
 
 
 def my_number_pointers(schema: Schema, answers: Any) -> list[str]:

@@ -14,7 +14,7 @@ async def stored(api: Any, attachment_id: str) -> tuple[int, int]:
         " (SELECT count(*) FROM blobs b JOIN attachments a ON a.blob_id = b.id WHERE a.id = cast(:id AS uuid))",
         id=attachment_id,
     )
-    return tuple(row)  # type: ignore[return-value]
+    return tuple(row)
 
 
 async def test_a_file_nobody_names_goes_after_a_day_and_not_before(api: Any) -> None:

@@ -31,7 +31,7 @@ def test_every_parameter_of_the_specification_is_here_in_order() -> None:
 
 
 @pytest.mark.parametrize("item", ITEMS, ids=lambda one: one.name)
-def test_an_item_is_as_specified(item) -> None:  # type: ignore[no-untyped-def]
+def test_an_item_is_as_specified(item) -> None:
     row = request_rows()[item.name]
     assert row["AK"].startswith(item.label)  # the dump appends readings of some labels
     assert row["CY"].replace("Ｎ", "N") == item.kind
