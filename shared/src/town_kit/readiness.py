@@ -1,10 +1,11 @@
-"""What a service must have before it is ready: its database, its schema at head, and its event log."""
+"""What a service must have before it is ready: its database, its schema at head, its event log, its audit anchor."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from sqlalchemy import text
 
+from town_kit.audit.anchor import ALARM, anchor_age
 from town_kit.db import migrations
 from town_kit.service import Service
 
@@ -30,4 +31,9 @@ def checks(service: Service) -> Mapping[str, Callable[[], Awaitable[None]]]:
 
         await reachable(service.settings, service.zone)
 
-    return {"database": database, "migrations": migrations_at_head, "event_log": event_log}
+    async def audit_anchor() -> None:
+        if await anchor_age(service.database, service.name, service.clock.now()) > ALARM:
+            raise RuntimeError("the audit chain has not been anchored for too long")
+
+    anchored = {"audit_anchor": audit_anchor} if service.settings.audit_anchor else {}
+    return {"database": database, "migrations": migrations_at_head, "event_log": event_log, **anchored}

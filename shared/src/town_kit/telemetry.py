@@ -47,7 +47,11 @@ METRICS: Mapping[str, tuple[str, str, str]] = {
     "parked_oldest_age_seconds": ("gauge", "s", "age of the oldest parked event"),
     "dead_letters": ("gauge", "1", "events nobody could process and nobody has settled"),
     "audit_unchained": ("gauge", "1", "audit records that are not yet chained"),
-    "audit_anchor_age_seconds": ("gauge", "s", "time since the head of the audit chain was last posted outside"),
+    "audit_anchor_age_seconds": (
+        "gauge",
+        "s",
+        "how long the oldest audit record not yet anchored outside waits; alarm at 600",
+    ),
     "staff_directory_away_seconds": ("gauge", "s", "time since the staff directory last answered; 0 while it does"),
     "sealed_staff_accounts_broken": ("gauge", "1", "sealed staff accounts whose envelope was opened"),
     "sealed_staff_account_uses_unreviewed": ("gauge", "1", "uses of sealed staff accounts nobody has looked at"),

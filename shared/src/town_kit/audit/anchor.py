@@ -1,33 +1,58 @@
-"""Anchoring: the head of the chain is posted to a configured place outside, so that a cut-off end shows."""
+"""Anchoring: the head of the chain is posted to a configured place outside, so that a cut-off end shows.
+
+How far the chain is anchored stands in the inbox, like the place of a consumer: it outlives the process, and every
+process can tell how long the oldest link has been waiting.
+"""
 
 from datetime import datetime, timedelta
 
+import structlog
 from sqlalchemy import text
 
 from town_kit import telemetry
+from town_kit.audit.chain import stream_id
 from town_kit.clock import Clock
 from town_kit.db.engine import Database
 from town_kit.http import Breaker, Outbound, Retry, Timeouts, outbound
 from town_kit.service import Job
 
-LONGEST = timedelta(seconds=300)
+log = structlog.get_logger(__name__)
+ALARM = timedelta(seconds=600)
 EVERY = timedelta(seconds=60)
+_CONSUMER = "audit-anchor"
 _HEAD = text("SELECT seq, hash FROM audit_chain ORDER BY seq DESC LIMIT 1")
+_POSTED = "SELECT sequence FROM inbox WHERE consumer = :consumer AND topic = :topic AND key = :key"
+_PLACE = text(_POSTED)
+_WAITING_SINCE = text(f"SELECT chained_at FROM audit_chain WHERE seq > coalesce(({_POSTED}), 0) ORDER BY seq LIMIT 1")  # noqa: S608
+_MARK = text(
+    "INSERT INTO inbox (consumer, topic, key, sequence) VALUES (:consumer, :topic, :key, :seq)"
+    " ON CONFLICT (consumer, topic, key) DO UPDATE SET sequence = excluded.sequence"
+)
+
+
+async def anchor_age(database: Database, service: str, now: datetime) -> timedelta:
+    """How long the oldest link that is not anchored has been waiting; zero when there is none."""
+    async with database.begin() as session:
+        since: datetime | None = (await session.execute(_WAITING_SINCE, _place(service))).scalar_one_or_none()
+    return max(now - since, timedelta(0)) if since else timedelta(0)
+
+
+def _place(service: str) -> dict[str, object]:
+    return {"consumer": _CONSUMER, "topic": f"{service}.audit-batches", "key": stream_id(service)}
 
 
 class AnchorPoster:
     """Posts ``{"service", "seq", "hash", "at"}`` to ``<endpoint>/heads`` when the head has moved.
 
-    ``hash`` is hexadecimal, ``at`` ISO 8601. A failed post is tried again at the next run; the age of the last good
-    one is the metric ``audit_anchor_age_seconds``, on which an alarm stands at 600 s.
+    ``hash`` is hexadecimal, ``at`` ISO 8601. A failed post is tried again at the next run; how long the oldest link
+    waits is the metric ``audit_anchor_age_seconds``: at most 300 s in order, an alarm from 600 s on, which
+    ``/readyz`` tells too.
     """
 
     def __init__(self, database: Database, service: str, endpoint: str, clock: Clock) -> None:
         self._database = database
         self._service = service
         self._clock = clock
-        self._posted_seq = 0
-        self._posted_at: datetime | None = None
         self.client: Outbound = outbound(
             "audit-anchor",
             endpoint,
@@ -43,21 +68,27 @@ class AnchorPoster:
             DependencyUnavailable: the place outside does not answer.
         """
         now = self._clock.now()
-        if self._posted_at is not None:
-            age = (now - self._posted_at).total_seconds()
-            telemetry.gauge("audit_anchor_age_seconds", age, service=self._service)
+        await self._tell(now)
         async with self._database.begin() as session:
             head = (await session.execute(_HEAD)).one_or_none()
-        if head is None or head.seq == self._posted_seq:
-            self._posted_at = now
+            posted = (await session.execute(_PLACE, _place(self._service))).scalar_one_or_none()
+        if head is None or head.seq == posted:
             return 0
         body = {"service": self._service, "seq": head.seq, "hash": bytes(head.hash).hex(), "at": now.isoformat()}
         async with self.client.running():
             answer = await self.client.post("/heads", json=body, idempotent=True)
         answer.raise_for_status()
-        self._posted_seq, self._posted_at = head.seq, now
+        async with self._database.begin() as session:
+            await session.execute(_MARK, _place(self._service) | {"seq": head.seq})
+        await self._tell(self._clock.now())
         return 0
+
+    async def _tell(self, now: datetime) -> None:
+        age = await anchor_age(self._database, self._service, now)
+        telemetry.gauge("audit_anchor_age_seconds", age.total_seconds(), service=self._service)
+        if age > ALARM:
+            log.error("audit_anchor_late", service=self._service, seconds=int(age.total_seconds()))
 
     def job(self) -> Job:
         """The worker's job."""
-        return Job("audit-anchor", min(EVERY, LONGEST), self.post)
+        return Job("audit-anchor", EVERY, self.post)

@@ -13,8 +13,9 @@ from aiohttp import web
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from town_kit import telemetry
 from town_kit.audit import record
-from town_kit.audit.anchor import AnchorPoster
+from town_kit.audit.anchor import ALARM, AnchorPoster, anchor_age
 from town_kit.audit.chain import EVENT_BYTES, batch_event, chain_job, chain_pending
 from town_kit.audit.verify import Head, verify
 from town_kit.clock import FixedClock, SystemClock
@@ -208,20 +209,26 @@ async def test_the_head_is_posted_outside_when_it_has_moved(own_database: Databa
     await poster.post()
     assert posted == []
     await write(own_database, row())
-    await chain_job(own_database, "procedures", CLOCK).run()
+    await chain_job(own_database, "procedures", clock).run()
     await poster.post()
     await poster.post()
+    await AnchorPoster(own_database, "procedures", endpoint, clock).post()
     head = (await query(own_database, "SELECT seq, hash FROM audit_chain"))[0]
     assert posted == [
         {"service": "procedures", "seq": 1, "hash": bytes(head.hash).hex(), "at": clock.now().isoformat()}
     ]
     await write(own_database, row())
-    await chain_all(own_database)
+    await chain_job(own_database, "procedures", clock).run()
     status = 503
-    with pytest.raises(DependencyUnavailable):
-        await poster.post()
+    clock.advance(timedelta(seconds=601))
+    with telemetry.recording() as recorded:
+        with pytest.raises(DependencyUnavailable):
+            await poster.post()
+        assert recorded.metric("audit_anchor_age_seconds") == [({"service": "procedures"}, 601)]
+    assert await anchor_age(own_database, "procedures", clock.now()) > ALARM
     status = 201
     await poster.post()
+    assert await anchor_age(own_database, "procedures", clock.now()) == timedelta(0)
     assert posted[-1]["seq"] == 2
     assert poster.job().every <= timedelta(seconds=300)
     await runner.cleanup()
