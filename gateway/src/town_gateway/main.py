@@ -7,6 +7,8 @@ from pathlib import Path
 
 from town_gateway import wiring
 from town_gateway.apps.kosodate.router import router as kosodate
+from town_gateway.callbacks.consumers import callback_consumer
+from town_gateway.callbacks.router import router as callbacks
 from town_gateway.forwarders import closing, forwarders
 from town_gateway.front import Front
 from town_gateway.mynaportal import webhooks
@@ -30,11 +32,12 @@ HOUR = timedelta(hours=1)
 
 
 def create_service(settings: GatewaySettings, *, clock: Clock | None = None) -> Service:
-    """`gateway` (API ゲートウェイ): its own routes, the event "poll now" and its housekeeping."""
+    """`gateway` (API ゲートウェイ): its own routes, the event "poll now", callbacks and its housekeeping."""
     clock = clock or SystemClock()
     database = wiring.database(settings, "gateway")
     limiter = RateLimiter(database, settings.limits, clock)
     ways = forwarders(settings.addresses, ROUTES)
+    sender = wiring.callback_sender(settings, database, clock)
 
     @asynccontextmanager
     async def open_ways() -> AsyncIterator[None]:
@@ -51,13 +54,16 @@ def create_service(settings: GatewaySettings, *, clock: Clock | None = None) -> 
         verifier=wiring.verifier(settings, clock),
         migrations=MIGRATIONS / "gateway",
         clock=clock,
-        routers=(portal, kosodate, *((webhooks.router,) if settings.webhook_secret else ())),
+        routers=(portal, kosodate, callbacks, *((webhooks.router,) if settings.webhook_secret else ())),
+        consumers=(callback_consumer(clock),),
         jobs=(
+            Job("gateway.callbacks", SECOND / 4, sender.send_due),
+            Job("gateway.callbacks-looked-after", 60 * SECOND, sender.look_after),
             Job("gateway.webhooks-forgotten", HOUR, lambda: webhooks.forget(database, clock)),
             Job("gateway.windows-forgotten", 60 * SECOND, limiter.forget_old_windows),
         ),
         events=(PortalPollRequested,),
-        resources=(open_ways,),
+        resources=(open_ways, sender.running),
         extras={"ports": wiring.ports(settings, clock), "limiter": limiter, "forwarders": ways},
     )
 

@@ -9,9 +9,11 @@ import httpx
 from fastapi import Depends, Request
 from pydantic import SecretStr
 
+from town_gateway.callbacks.destinations import Destinations
 from town_gateway.openapi_merge import Description
 from town_gateway.portal.showcase import Showcase
 from town_kit.clock import Clock
+from town_kit.sealing import ColumnSealer
 
 Connect = Callable[[], AbstractAsyncContextManager[httpx.AsyncClient]]
 
@@ -27,6 +29,8 @@ class Ports:
         showcase: what the first page shows of a trial.
         description: the merged OpenAPI description.
         municipality: the town's name.
+        destinations: judges where a callback leads.
+        callback_sealer: seals the secrets of callbacks.
     """
 
     clock: Clock
@@ -35,6 +39,8 @@ class Ports:
     showcase: Showcase
     description: Description
     municipality: str
+    destinations: Destinations
+    callback_sealer: ColumnSealer
 
 
 def ports_of(request: Request) -> Ports:

@@ -35,6 +35,13 @@ class GatewaySettings(ServiceSettings):
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = Field(
         (), description="networks of the load balancers whose X-Forwarded-For is believed"
     )
+    callback_hosts: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="client id → host or host:port of its callbacks, as named when the client was registered",
+    )
+    callback_loopback: tuple[str, ...] = Field(
+        (), description="host:port on this machine where a trial's receivers listen; never in production"
+    )
     slots: int = Field(64, ge=9, description="requests in flight per process, 8 of them for the emergency lane")
     showcase: Path | None = Field(None, description="folder of a trial's journey and test tokens; never in production")
 

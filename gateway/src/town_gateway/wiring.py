@@ -8,6 +8,8 @@ from functools import partial
 import httpx
 from pydantic import SecretStr
 
+from town_gateway.callbacks.destinations import Destinations
+from town_gateway.callbacks.send import Sender
 from town_gateway.mynaportal.intake import IntakeClient
 from town_gateway.mynaportal.portal import PortalClient
 from town_gateway.mynaportal.profile import load_profile
@@ -21,6 +23,7 @@ from town_kit.auth import ServiceTokens, TokenVerifier, key_source
 from town_kit.auth.jose import SigningKey
 from town_kit.clock import Clock
 from town_kit.db import Database
+from town_kit.sealing import ColumnSealer
 from town_kit.settings import ServiceSettings
 
 
@@ -52,7 +55,29 @@ def ports(settings: GatewaySettings, clock: Clock) -> Ports:
         showcase=Showcase(settings.showcase),
         description=Description(services, ROUTES),
         municipality=settings.municipality_name,
+        destinations=destinations(settings),
+        callback_sealer=callback_sealer(settings),
     )
+
+
+def destinations(settings: GatewaySettings) -> Destinations:
+    """Where callbacks may lead."""
+    if settings.callback_loopback and settings.environment == "production":
+        raise RuntimeError("TOWN_GATEWAY_CALLBACK_LOOPBACK is for trials: remove it from the production profile")
+    return Destinations(settings.callback_hosts, settings.callback_loopback)
+
+
+def callback_sealer(settings: GatewaySettings) -> ColumnSealer:
+    """Seals the secrets with which callbacks are signed."""
+    if settings.key_encryption_key is None:
+        raise RuntimeError("TOWN_GATEWAY_KEY_ENCRYPTION_KEY is missing: base64 of 32 bytes")
+    key = base64.b64decode(settings.key_encryption_key.get_secret_value())
+    return ColumnSealer(key, "town gateway: secrets of callbacks")
+
+
+def callback_sender(settings: GatewaySettings, database: Database, clock: Clock) -> Sender:
+    """Sends what callbacks are to be told."""
+    return Sender(database, destinations(settings), callback_sealer(settings), clock)
 
 
 def portal_client(settings: ConnectorSettings) -> PortalClient:

@@ -55,11 +55,13 @@ METRICS: Mapping[str, tuple[str, str, str]] = {
     "staff_directory_away_seconds": ("gauge", "s", "time since the staff directory last answered; 0 while it does"),
     "sealed_staff_accounts_broken": ("gauge", "1", "sealed staff accounts whose envelope was opened"),
     "sealed_staff_account_uses_unreviewed": ("gauge", "1", "uses of sealed staff accounts nobody has looked at"),
+    "callbacks_parked": ("gauge", "1", "deliveries to partners that are not tried any more"),
     "breaker_open": ("gauge", "1", "1 while calls to another system are held back"),
     "events_published": ("counter", "1", "events that reached the log"),
     "events_handled": ("counter", "1", "events whose effect was committed"),
     "deliveries": ("counter", "1", "messages to residents, by channel and outcome"),
     "sealed_staff_sign_ins": ("counter", "1", "tries to sign in with a sealed staff account, by outcome"),
+    "callback_attempts": ("counter", "1", "tries to tell a partner's callback, by outcome"),
     "requests_refused": ("counter", "1", "requests refused before any work, by reason"),
     "job_failures": ("counter", "1", "runs of a job that failed"),
 }

@@ -4,11 +4,8 @@ from datetime import datetime
 
 from sqlalchemy.orm import Mapped, mapped_column
 
-from town_kit.db import Aggregate, Base
-
-
-class GatewayBase(Base):
-    """Tables of the database ``gateway``."""
+from town_gateway.base import GatewayBase
+from town_kit.db import Aggregate
 
 
 class Portal(Aggregate, GatewayBase):
