@@ -16,7 +16,10 @@ ONEBOX := $(BIN)/python -m town_onebox
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run reset test test-fast check lock format lint types imports security
+# Folders have the names of some: without this line make would take them for done.
+.PHONY: help setup run reset test test-fast check lint types imports security lock bench kafka contracts \
+	contracts-up-to-date contract-lint fuzz sbom audit assumptions assumptions-marked manifests network-policies \
+	deploy-secrets where new-slice format
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16

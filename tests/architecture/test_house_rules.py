@@ -77,3 +77,11 @@ def test_who_silences_a_tool_says_why() -> None:
         if silenced.search(line) and not re.search(r"# noqa: [A-Z0-9, ]+ - \w|# type: ignore\[[a-z-]+\]  # \w", line)
     ]
     assert unexplained == []
+
+
+def test_a_command_of_the_makefile_runs_even_where_a_folder_has_its_name() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (phony,) = re.findall(r"^\.PHONY:((?:.*\\\n)*.*)", text, re.MULTILINE)
+    commands = set(re.findall(r"^([a-z][a-z-]*):(?!=)", text, re.MULTILINE))
+    assert "contracts" in commands
+    assert commands - set(phony.replace("\\", " ").split()) == set()
