@@ -18,6 +18,7 @@ from town_gateway.mynaportal.portal import PortalClient, PortalRefused, PortalUn
 from town_gateway.mynaportal.profile import Told
 from town_kit.clock import JST, Clock
 from town_kit.db import Database
+from town_kit.failpoints import failpoint
 from town_kit.messaging.consumer import Consumer
 from town_kit.messaging.event import Reader, Received
 
@@ -114,6 +115,7 @@ class StatusPusher:
         except PortalRefused as refused:
             settlement = f"refused:{refused.status}"
             log.warning("portal_status_refused", receipt_no=row.receipt_no, sequence=row.sequence, reason=settlement)
+        failpoint("after-send-before-mark", "portal-status")
         async with self.database.begin() as session:
             await repository.settled(session, row.id, settlement, self.clock.now())
         return 1

@@ -23,6 +23,7 @@ from town_kit import telemetry
 from town_kit.audit.record import COLUMNS
 from town_kit.clock import Clock
 from town_kit.db.engine import Database
+from town_kit.failpoints import failpoint
 from town_kit.messaging import outbox
 from town_kit.messaging.event import Event
 from town_kit.service import Job, exclusive
@@ -182,7 +183,7 @@ async def chain_pending(database: Database, service: str, clock: Clock, *, limit
         stream = _Stream(stream_id(service), batch)
         batches = [_publish(session, service, stream, part, before) for part, before in _parts(rows, added, previous)]
         numbers = [number for number, size in batches for _ in range(size)]
-        await _append(session, added, numbers, clock.now())
+        await _append(session, service, added, numbers, clock.now())
     return len(rows)
 
 
@@ -195,7 +196,7 @@ def chain_job(database: Database, service: str, clock: Clock) -> Job:
     return Job("audit-chain", timedelta(milliseconds=500), run)
 
 
-async def _append(session: AsyncSession, added: list[Link], batches: list[int], now: datetime) -> None:
+async def _append(session: AsyncSession, service: str, added: list[Link], batches: list[int], now: datetime) -> None:
     connection: Any = (await (await session.connection()).get_raw_connection()).driver_connection
     await connection.execute(
         _APPEND,
@@ -206,6 +207,7 @@ async def _append(session: AsyncSession, added: list[Link], batches: list[int], 
         batches,
         [now] * len(added),
     )
+    failpoint("mid-audit-append", service)
     await connection.execute(_SETTLE, [link.record_id for link in added])
 
 

@@ -16,6 +16,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from town_kit.failpoints import failpoint
+
 LOCK_TIMEOUT_MS = 5_000
 # Readiness asks whether the schema is at head, as the application role.
 _SHOW_VERSION = """DO $$ DECLARE app text := regexp_replace(current_user, '_owner$', '_app'); BEGIN
@@ -68,7 +70,12 @@ async def _run(url: str, metadata: Any) -> None:
 def _migrate(connection: Connection, metadata: Any) -> None:
     connection.execute(text("SELECT set_config('town.role', 'service', false)"))
     connection.execute(text(f"SET lock_timeout = {LOCK_TIMEOUT_MS}"))
-    context.configure(connection=connection, target_metadata=metadata, compare_type=True)
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        compare_type=True,
+        on_version_apply=lambda **_: failpoint("mid-migration", str(connection.engine.url.database)),
+    )
     with context.begin_transaction():
         context.run_migrations()
     connection.execute(text(_SHOW_VERSION))

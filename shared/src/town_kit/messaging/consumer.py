@@ -20,6 +20,7 @@ from town_kit import telemetry
 from town_kit.clock import SystemClock
 from town_kit.db.engine import Database
 from town_kit.db.errors import refusal_of
+from town_kit.failpoints import failpoint
 from town_kit.messaging.event import Envelope, Reader, Received, Undecodable, decode
 from town_kit.messaging.inbox import READY, Inbox, Place, Step, parked_message
 from town_kit.messaging.pace import Pace
@@ -143,6 +144,7 @@ class Processing:
                         held.add(place)
                         left.append(again)
             buried = await inbox.save()
+            failpoint("after-effect-before-commit", self.consumer.name)
         self._tell(lags, buried)
         return left
 
@@ -289,7 +291,9 @@ async def read_once(processing: Processing, reader: LogReader, wait: timedelta =
     messages = await reader.fetch(BATCH, wait)
     telemetry.gauge("consumer_lag", reader.lag(), consumer=processing.consumer.name)
     if messages:
+        failpoint("after-poll-before-tx", processing.consumer.name)
         await processing.process(messages)
+        failpoint("after-commit-before-offset", processing.consumer.name)
         await reader.commit({(m.topic, m.partition): m.offset + 1 for m in messages})
     return len(messages)
 

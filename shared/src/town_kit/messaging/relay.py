@@ -33,6 +33,7 @@ KEEP = timedelta(days=14)
 STANDBY_SECONDS = 0.5
 CARE_SECONDS = 5.0
 PRUNE_SECONDS = 3600.0
+SHORTEST_PAUSE = 0.05
 LONGEST_PAUSE = 2.0
 PRUNE_ROWS = 5_000
 
@@ -54,10 +55,6 @@ WHERE published_at >= $1 AND ($2::text[] IS NULL OR topic = ANY($2))"""
 _PRUNE = """DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE published_at < $1 LIMIT $2)"""
 
 Connected = tuple[Transport, Producer]
-
-
-class LogLost(Exception):
-    """The log ends below an offset it had acknowledged."""
 
 
 @dataclass
@@ -84,6 +81,7 @@ class Relay:
     _made: set[str] = field(default_factory=set)
     _highest: dict[Partition, int] = field(default_factory=dict)
     _held: dict[tuple[str, Any], float] = field(default_factory=dict)
+    _pauses: dict[Zone, float] = field(default_factory=dict)
     _seeded: bool = False
 
     async def run(self) -> None:
@@ -111,20 +109,12 @@ class Relay:
     async def _carry(self, connection: asyncpg.Connection, due: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         pace = Pace()
-        pause, cared, pruned = 0.05, float("-inf"), loop.time()
+        cared, pruned = float("-inf"), loop.time()
         while True:
-            try:
-                if loop.time() - cared > CARE_SECONDS:
-                    await self._care(connection)
-                    cared = loop.time()
-                sent = await self.step(connection)
-                pause = 0.05
-            except (TransportError, LogLost) as error:
-                log.warning("relay_waits_for_log", service=self.service, reason=str(error), seconds=pause)
-                await self._disconnect()
-                await asyncio.sleep(pause)
-                pause, cared = min(pause * 2, LONGEST_PAUSE), float("-inf")
-                continue
+            if loop.time() - cared > CARE_SECONDS:
+                await self._care(connection)
+                cared = loop.time()
+            sent = await self.step(connection)
             if loop.time() - pruned > PRUNE_SECONDS:
                 await self.prune(connection)
                 pruned = loop.time()
@@ -136,24 +126,25 @@ class Relay:
     async def step(self, connection: asyncpg.Connection) -> int:
         """Carry one batch; returns how many events were acknowledged and marked.
 
-        Raises:
-            TransportError: the log did not take some of it; the keys concerned are held back for a while.
-            LogLost: an acknowledgement shows that the log has begun anew; everything goes out again.
+        What a log did not take is held back for a while, ever longer, and the events of other logs go on. Where an
+        acknowledgement shows that a log has begun anew, nothing is marked and all of its topic goes out again.
         """
         rows = await self._next(connection)
         if not rows:
             return 0
-        results = await self._send(rows)
+        failpoint("after-outbox-read", self.service)
+        results = await self._send(connection, rows)
         failpoint("after-produce-before-mark", self.service)
-        done, failed, lost = self._sort(rows, results)
+        done, lost = self._sort(rows, results)
         if lost:
             await self._begin_anew(connection, lost)
-            raise LogLost(", ".join(sorted(lost)))
+            for topic in lost:
+                await self._close(self.log_of(topic))
+            return 0
         if done:
             await connection.execute(_MARK, *(list(column) for column in zip(*done, strict=True)))
             telemetry.count("events_published", len(done), service=self.service)
-        if failed:
-            raise TransportError(failed)
+        failpoint("after-mark", self.service)
         return len(done)
 
     async def _next(self, connection: asyncpg.Connection) -> list[Any]:
@@ -166,7 +157,7 @@ class Relay:
         topics, keys = [topic for topic, _ in some], [key for _, key in some]
         return list(await connection.fetch(_UNPUBLISHED_OTHERS, self.batch, topics, keys, whole))
 
-    async def _send(self, rows: Sequence[Any]) -> list[Position | Exception]:
+    async def _send(self, connection: asyncpg.Connection, rows: Sequence[Any]) -> list[Position | Exception]:
         """Send rows to the logs of their topics; rows of one key are of one topic and so of one log."""
         results: list[Position | Exception] = [TransportError("a topic that is not in zones.yaml")] * len(rows)
         by_zone: dict[Zone, list[int]] = {}
@@ -175,10 +166,15 @@ class Relay:
                 by_zone.setdefault(self.log_of(row["topic"]), []).append(index)
         for zone, indexes in by_zone.items():
             try:
-                producer = (await self._log(zone, {rows[index]["topic"] for index in indexes}))[1]
+                producer = (await self._log(connection, zone, {rows[index]["topic"] for index in indexes}))[1]
                 answers = await producer.send([self._message(rows[index]) for index in indexes])
             except TransportError as error:
                 answers = [error] * len(indexes)
+            failed = next((answer for answer in answers if isinstance(answer, Exception)), None)
+            if failed is None:
+                self._pauses.pop(zone, None)
+            else:
+                await self._let_go(zone, failed)
             for index, answer in zip(indexes, answers, strict=True):
                 results[index] = answer
         return results
@@ -197,29 +193,33 @@ class Relay:
 
     def _sort(
         self, rows: Sequence[Any], results: Sequence[Position | Exception]
-    ) -> tuple[list[tuple[int, int, int]], str, set[str]]:
-        """What to mark, why something failed, and the topics that were lost. A failed key stops at its failure."""
+    ) -> tuple[list[tuple[int, int, int]], set[str]]:
+        """What to mark, and the topics that were lost. A failed key stops at its failure, a topic nobody took too."""
         done: list[tuple[int, int, int]] = []
         lost: set[str] = set()
-        failed = ""
-        until = asyncio.get_running_loop().time() + LONGEST_PAUSE / 2
         before = dict(self._highest)
         taken = {row["topic"] for row, result in zip(rows, results, strict=True) if isinstance(result, Position)}
         for row, result in zip(rows, results, strict=True):
             name = (row["topic"], row["key"])
             if isinstance(result, Exception):
-                self._held[name if row["topic"] in taken else (row["topic"], None)] = until
-                failed = str(result)
+                self._hold(name if row["topic"] in taken else (row["topic"], None))
             elif name not in self._held:
                 done.append((row["seq"], result.partition, result.offset))
                 place = (row["topic"], result.partition)
                 if 0 <= result.offset <= before.get(place, -1):
                     lost.add(row["topic"])
                 self._highest[place] = max(self._highest.get(place, -1), result.offset)
-        return done, failed, lost
+        return done, lost
 
-    async def _log(self, zone: Zone, topics: Iterable[str]) -> Connected:
-        """The log of a zone, with these topics made."""
+    def _hold(self, name: tuple[str, Any]) -> None:
+        """Leave a key (or with None a whole topic) alone until its log may have come back."""
+        pause = LONGEST_PAUSE / 2
+        with suppress(UnknownTopic):
+            pause = self._pauses.get(self.log_of(name[0]), pause)
+        self._held[name] = asyncio.get_running_loop().time() + pause
+
+    async def _log(self, connection: asyncpg.Connection, zone: Zone, topics: Iterable[str]) -> Connected:
+        """The log of a zone, with these topics made; when it is connected anew, it is looked after first."""
         if zone not in self._logs:
             transport = self.connect(zone)
             try:
@@ -227,6 +227,7 @@ class Relay:
             except TransportError:
                 await transport.close()
                 raise
+            await self._look_after(connection, zone)
         missing = set(topics) - self._made
         if missing:
             await self._logs[zone][0].create_topics(specs(missing))
@@ -234,24 +235,41 @@ class Relay:
         return self._logs[zone]
 
     async def _care(self, connection: asyncpg.Connection) -> None:
-        """See whether a log was lost, make topics, and tell how old the oldest event is."""
+        """Look after every log, and tell how old the oldest event is."""
         if not self._seeded:
             self._highest = {(row[0], row[1]): row[2] for row in await connection.fetch(_HIGHEST)}
             self._seeded = True
+        for zone, topics in self._known().items():
+            try:
+                if zone in self._logs:
+                    await self._look_after(connection, zone)
+                else:
+                    await self._log(connection, zone, ())
+            except TransportError as error:
+                await self._let_go(zone, error)
+                for topic in topics:
+                    self._hold((topic, None))
+        age = await connection.fetchval(_OLDEST)
+        telemetry.gauge("outbox_oldest_age_seconds", max(age or 0.0, 0.0), service=self.service)
+
+    def _known(self) -> dict[Zone, set[str]]:
+        """The topics that are known to be published, by the zone of their log."""
         by_zone: dict[Zone, set[str]] = {}
         for topic in {*self.topics, *(topic for topic, _ in self._highest)}:
             with suppress(UnknownTopic):
                 by_zone.setdefault(self.log_of(topic), set()).add(topic)
-        for zone, topics in by_zone.items():
-            transport = (await self._log(zone, ()))[0]
-            ends = await transport.end_offsets(topics)
-            await transport.create_topics(specs(topics - {topic for topic, _ in ends}))
-            self._made |= topics
-            lost = {t for (t, p), offset in self._highest.items() if t in topics and ends.get((t, p), 0) <= offset}
-            if lost:
-                await self._begin_anew(connection, lost)
-        age = await connection.fetchval(_OLDEST)
-        telemetry.gauge("outbox_oldest_age_seconds", max(age or 0.0, 0.0), service=self.service)
+        return by_zone
+
+    async def _look_after(self, connection: asyncpg.Connection, zone: Zone) -> None:
+        """Make the topics a log has not, and see whether it was lost."""
+        topics = self._known().get(zone, set())
+        transport = self._logs[zone][0]
+        ends = await transport.end_offsets(topics)
+        await transport.create_topics(specs(topics - {topic for topic, _ in ends}))
+        self._made |= topics
+        lost = {t for (t, p), offset in self._highest.items() if t in topics and ends.get((t, p), 0) <= offset}
+        if lost:
+            await self._begin_anew(connection, lost)
 
     async def _begin_anew(self, connection: asyncpg.Connection, topics: set[str]) -> None:
         """Everything that is kept goes out again into a log that was lost."""
@@ -273,12 +291,21 @@ class Relay:
                 await transport.prune(self._made)
         return removed
 
+    async def _let_go(self, zone: Zone, reason: Exception) -> None:
+        """Leave a log that failed, and wait longer before each new try; its producer is never used again."""
+        pause = self._pauses[zone] = min(max(self._pauses.get(zone, 0) * 2, SHORTEST_PAUSE), LONGEST_PAUSE)
+        log.warning("relay_waits_for_log", service=self.service, zone=zone, reason=str(reason), seconds=pause)
+        await self._close(zone)
+
+    async def _close(self, zone: Zone) -> None:
+        connected = self._logs.pop(zone, None)
+        if connected is not None:
+            await connected[1].close()
+            await connected[0].close()
+
     async def _disconnect(self) -> None:
-        """Let go of all logs: a producer that failed is never used again."""
-        logs, self._logs = self._logs, {}
-        for transport, producer in logs.values():
-            await producer.close()
-            await transport.close()
+        for zone in tuple(self._logs):
+            await self._close(zone)
 
 
 async def replay(

@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from town_kit.auth.jose import PublicKey, SigningKey, generate_signing_key
+from town_kit.failpoints import failpoint
 
 
 class KeyState(StrEnum):
@@ -79,7 +80,10 @@ def rotate(folder: Path) -> KeyRing:
             gone.append(kid)
         else:
             moved.append((kid, KeyState.ACTIVE if state is KeyState.PRE_ACTIVE else KeyState.VERIFY_ONLY))
-    _write(folder, [*moved, (_new_key(folder), KeyState.PRE_ACTIVE)])
+    announced = _new_key(folder)
+    failpoint("mid-key-rotation", "before-list")
+    _write(folder, [*moved, (announced, KeyState.PRE_ACTIVE)])
+    failpoint("mid-key-rotation", "after-list")
     for kid in gone:  # after the list, so that a reader never finds a listed key missing
         (folder / f"{kid}.pem").unlink()
     return KeyRing.load(folder)

@@ -11,6 +11,7 @@ from datetime import datetime
 
 import structlog
 
+from town_kit.failpoints import failpoint
 from town_notifications.channels import Channel, ChannelAdapter, Lane, Outcome, Outgoing, Verdict
 from town_notifications.deliveries import repository
 from town_notifications.deliveries.domain import Decision, State, decide
@@ -39,6 +40,7 @@ async def send_batch(wired: Ports, lane: Lane, channel: Channel) -> int:
     if not claimed:
         return 0
     outcomes = await asyncio.gather(*(_attempt(wired, adapter, lane, one, now) for one in claimed))
+    failpoint("after-send-before-mark", channel)
     await _mark(wired, lane, list(zip(claimed, outcomes, strict=True)))
     return len(claimed)
 
