@@ -9,46 +9,82 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn
 
 from rich.console import Console
 
 from town_kit.db.server_files import Account
-from town_kit.messaging.kafka_node import start_kafka
+from town_kit.messaging.kafka_node import KafkaNode, start_kafka
 from town_kit.settings import Zone
 from town_onebox import sandbox, secrets, vault_user
 from town_onebox.assembly import Town
 from town_onebox.place import Place
 from town_onebox.registry import ENTRIES, Entry
 from town_onebox.sockets import Ports
-from town_onebox.supervisor import Part, Supervisor, become
+from town_onebox.supervisor import LONGEST_PAUSE, Part, Supervisor, become
 from town_onebox.town import PUBLIC_PORT, VAULT_PORT, WORKER_NICE, Choices, DatabaseServer, in_child, overrides, set_up
 
 
-def run(choices: Choices, console: Console, last: Callable[[Town], Sequence[Part]] = lambda _: ()) -> int:
+@dataclass(frozen=True)
+class Arrangement:
+    """What a fault drill (障害訓練) arranges otherwise; operation leaves all of it alone.
+
+    Attributes:
+        transport: kafka or pglog.
+        town: changes what the processes know, such as an address that leads through a proxy.
+        part: changes a process before it is started.
+        longest_pause: seconds before a process that ended again and again is started once more.
+    """
+
+    transport: str = "kafka"
+    town: Callable[[Town], Town] = lambda town: town
+    part: Callable[[Part], Part] = lambda part: part
+    longest_pause: float = LONGEST_PAUSE
+
+
+def run(
+    choices: Choices,
+    console: Console,
+    last: Callable[[Town], Sequence[Part]] = lambda _: (),
+    arranged: Arrangement | None = None,
+) -> int:
     """Start every service as processes of its own and serve until a signal; the exit code."""
+    arranged = arranged or Arrangement()
     place = Place(choices.directory.resolve())
     place.make()
     account, separation = vault_user.account()
     database = DatabaseServer(place, choices.environment)
-    external = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
-    console.print("  Apache Kafka" if not external else f"  Apache Kafka at {external}", style="dim")
-    kafka = None if external else start_kafka(place.kafka)
+    kafka, bootstrap = _broker(place, console) if arranged.transport == "kafka" else (None, "")
     try:
         in_child(lambda: set_up(place, choices, account, database.server.admin_dsn, console))
         console.print(f"  {separation}", style="dim")
         listening = _listen(place, choices)
-        town = _town(place, choices, database, external or (kafka.bootstrap if kafka else ""), listening)
+        town = arranged.town(_town(place, choices, database, arranged.transport, bootstrap, listening))
         sandbox.configure(town)
         outside = Part("sandbox", command=sandbox.command(place), stops_last=True)
+        parts = [outside, *_parts(town, account, listening), *last(town)]
         return Supervisor(
-            [outside, *_parts(town, account, listening), *last(town)], place.logs, watch=database.watch
+            [arranged.part(each) for each in parts],
+            place.logs,
+            watch=database.watch,
+            longest_pause=arranged.longest_pause,
         ).run()
     finally:
         if kafka is not None:
             kafka.stop()
         database.stop()
+
+
+def _broker(place: Place, console: Console) -> tuple[KafkaNode | None, str]:
+    """The broker and its address: the one the environment names, else a node of our own."""
+    external = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    console.print("  Apache Kafka" if not external else f"  Apache Kafka at {external}", style="dim")
+    if external:
+        return None, external
+    node = start_kafka(place.kafka)
+    return node, node.bootstrap
 
 
 def _listen(place: Place, choices: Choices) -> dict[str, socket.socket]:
@@ -60,7 +96,12 @@ def _listen(place: Place, choices: Choices) -> dict[str, socket.socket]:
 
 
 def _town(
-    place: Place, choices: Choices, database: DatabaseServer, bootstrap: str, listening: Mapping[str, socket.socket]
+    place: Place,
+    choices: Choices,
+    database: DatabaseServer,
+    transport: str,
+    bootstrap: str,
+    listening: Mapping[str, socket.socket],
 ) -> Town:
     urls = {name: f"http://{choices.host}:{one.getsockname()[1]}" for name, one in listening.items()}
     return Town(
@@ -71,7 +112,7 @@ def _town(
         vault_url=urls.get(secrets.VAULT_SERVICE, ""),
         environment=choices.environment,
         sandbox=choices.sandbox,
-        transport="kafka",
+        transport=transport,
         log_addresses=dict.fromkeys(Zone, bootstrap),
         service_urls=urls,
         overrides=overrides(place),

@@ -69,12 +69,20 @@ class Supervisor:
         parts: in the order of their start.
         logs: folder of the logs.
         watch: called at each tick; for what is watched otherwise, such as the database server.
+        longest_pause: seconds before a part that ended again and again is started once more.
     """
 
-    def __init__(self, parts: Sequence[Part], logs: Path, watch: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        logs: Path,
+        watch: Callable[[], None] = lambda: None,
+        longest_pause: float = LONGEST_PAUSE,
+    ) -> None:
         self._running = [_Running(part) for part in parts]
         self._logs = logs
         self._watch = watch
+        self._longest_pause = longest_pause
         self._stopping = False
         self._result = 0
 
@@ -163,7 +171,7 @@ class Supervisor:
             log = self._logs / f"{one.part.name}.log"
             message = f"[town] {one.part.name} ended ({code}); again in {one.pause:.1f} s; see {log}"
             print(message, file=sys.stderr, flush=True)
-            one.pause = min(one.pause * 2, LONGEST_PAUSE)
+            one.pause = min(one.pause * 2, self._longest_pause)
 
     def _stop_all(self) -> None:
         for last in (False, True):

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -61,48 +61,67 @@ def logs(place: Path) -> str:
     return "".join(f"== {path.name}\n{path.read_text()[-3000:]}" for path in sorted((place / "logs").glob("*.log")))
 
 
+def town_of(place: Path, doors: Sequence[str], *, started_at: float = 0.0) -> Town:
+    """The addresses and secrets of a town that serves from ``place``; ``doors`` as for :class:`RunningTown`."""
+    where = Place(place)
+    ports = json.loads(where.ports.read_text())
+    return Town(
+        place=where,
+        secrets=secrets.read(where),
+        server=(server.HOST, int((where.postgres / "postgres.port").read_text())),
+        public_url=f"http://127.0.0.1:{ports[doors[0]]}",
+        vault_url=f"http://127.0.0.1:{ports[doors[1]]}",
+        sandbox=True,
+        started_at=started_at,
+    )
+
+
+SERVE = ("-m", "town_onebox", "serve", "--sandbox", "--environment", "development", "--directory")
+
+
 class RunningTown:
     """A town that serves (``serve --sandbox``) on a directory, new or one that was used before.
+
+    Args:
+        place: its directory.
+        environment: added to its environment.
+        program: another program that serves a town; its last argument is the directory.
+        doors: the names under which ``ports.json`` knows the ports of the gateway and of the vault.
 
     Attributes:
         town: its addresses and secrets, as the journey knows them.
     """
 
-    def __init__(self, place: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        place: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        program: Sequence[str] = SERVE,
+        doors: tuple[str, str] = ("public", "vault"),
+    ) -> None:
         self.place = Place(place)
         self.failpoints = place.with_name("failpoints")
         self.failpoints.mkdir(exist_ok=True)
         began = time.time()
         with (place.parent / "town.out").open("ab") as output:
             self._process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "town_onebox", "serve", "--directory", str(place)),
-                    *("--sandbox", "--environment", "development"),
-                ],
+                [sys.executable, *program, str(place)],
                 env={**os.environ, failpoints.FOLDER: str(self.failpoints), **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
             )
         try:
-            self._wait()
+            self._wait(doors)
         except BaseException:
             self.stop()
             raise
-        ports = json.loads(self.place.ports.read_text())
-        self.town = Town(
-            place=self.place,
-            secrets=secrets.read(self.place),
-            server=(server.HOST, int((self.place.postgres / "postgres.port").read_text())),
-            public_url=f"http://127.0.0.1:{ports['public']}",
-            vault_url=f"http://127.0.0.1:{ports['vault']}",
-            sandbox=True,
-            started_at=began,
-        )
+        self.town = town_of(place, doors, started_at=began)
 
-    def _wait(self) -> None:
+    def _wait(self, doors: Sequence[str]) -> None:
         give_up = time.monotonic() + START_SECONDS
-        while not all(self._is_ready(name) for name in ("public", "vault")):
+        while not all(self._is_ready(name) for name in doors):
             if self._process.poll() is not None or time.monotonic() > give_up:
                 told = (self.place.directory.parent / "town.out").read_text()[-3000:]
                 raise RuntimeError(f"the town did not get ready\n{told}\n{logs(self.place.directory)}")

@@ -1,0 +1,374 @@
+"""Counting (計数): the client's ledger against the owner's rows, the log, and what reached the outside world.
+
+Metrics are never asked. What went outside is counted in the sandbox's own files, which are on disk before the town is
+told that something arrived.
+"""
+
+import asyncio
+import hashlib
+import json
+import re
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from tests.faults.findings import WHOLE_RUN, Finding, Kind, in_order
+from tests.faults.ledger import Book, Operation, Outcome
+from tests.faults.load import digest_of, remarks
+
+from town_kit.audit.verify import Head, verify
+from town_kit.db import server
+from town_kit.db.engine import Database
+from town_kit.ids import new_id
+from town_kit.messaging.event import Envelope, Undecodable, decode
+from town_kit.messaging.topics import zones
+from town_kit.messaging.transport import Incoming, Transport
+from town_kit.settings import Zone
+from town_notifications.templates import kinds
+from town_onebox.registry import ENTRIES
+from town_onebox.testing import RunningTown
+
+STATES = {
+    "submit": "submitted",
+    "withdraw": "withdrawn",
+    "accept": "accepted",
+    "decide": "approved",
+    "complete": "completed",
+}
+TOLD = {state: f"application.{state}" for state in STATES.values() if kinds()[f"application.{state}"].notify}
+OUTSIDE_REACHED = "hanako"  # whose device and mail address are registered
+TOPIC = "procedures.applications"
+_REFERENCE = re.compile(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]\b")
+_FLOW = re.compile(r"(\d+)")
+LEFT = {
+    "outbox": "SELECT count(*) FROM outbox WHERE published_at IS NULL",
+    "parked events": "SELECT count(*) FROM parked_events",
+    "dead letters": "SELECT count(*) FROM dead_letters WHERE settled_at IS NULL",
+    "audit records without a link": """SELECT count(*) FROM audit_pending p JOIN audit_records r ON r.id = p.record_id
+        WHERE r.at < now() - interval '5 seconds'""",  # the core systems ask all the time, and are recorded
+}
+LEFT_OF = {
+    "procedures": {"applications without a number": "SELECT count(*) FROM applications WHERE receipt_serial IS NULL"},
+    "notifications": {"deliveries": "SELECT count(*) FROM deliveries WHERE state IN ('queued', 'sending')"},
+    "standardization": {
+        "hand-overs": "SELECT count(*) FROM hand_overs WHERE state IN ('waiting', 'held')",
+        "records nobody took": "SELECT count(*) FROM records WHERE acknowledged_at IS NULL",
+    },
+}
+_ROWS = "SELECT id, reference, answers FROM applications"
+_MOVES = "SELECT application_id, array_agg(to_state ORDER BY sequence) FROM application_transitions GROUP BY 1"
+_MESSAGES = """SELECT application_id, array_agg(kind ORDER BY created_at, id) FROM messages
+WHERE application_id IS NOT NULL GROUP BY 1"""
+_RECORDS = "SELECT application_id, key, history_number FROM records"
+_OUTBOX = "SELECT topic, key, sequence, event_id, data FROM outbox"
+_AUDITED = "SELECT action, count(*) FROM audit_records WHERE result = 'done' GROUP BY 1"
+
+
+@dataclass
+class Town:
+    """Where the count looks: the town's databases and the sandbox's files, and the log by zone."""
+
+    running: RunningTown
+    log_of: Callable[[Zone], Transport]
+
+
+@dataclass
+class Flow:
+    """One application: what the client was promised, and what is there.
+
+    Attributes:
+        number: of the flow.
+        operations: in the order in which they were asked.
+        ids: of the rows that carry its text; more than one is one too many.
+        references: of these rows.
+    """
+
+    number: int
+    operations: list[Operation]
+    ids: list[UUID] = field(default_factory=list)
+    references: list[str] = field(default_factory=list)
+
+    @property
+    def states(self) -> list[str]:
+        """The states the client was promised, in order."""
+        return [STATES[one.kind] for one in self.operations if one.outcome is Outcome.ACKED]
+
+    @property
+    def open_state(self) -> str | None:
+        """The state that may be there or not, because the last operation has no definite answer."""
+        last = self.operations[-1]
+        return STATES[last.kind] if last.outcome is Outcome.UNKNOWN else None
+
+
+async def quiet(town: Town, tell: Callable[[str], None], *, seconds: float, within: float) -> dict[str, int]:
+    """Wait until nothing has been under way for ``seconds``, and tell what is; what still was after ``within``."""
+    give_up, since = time.monotonic() + within, None
+    told: dict[str, int] = {}
+    while True:
+        left = await under_way(town)
+        now = time.monotonic()
+        if left != told:
+            tell(f"under way: {', '.join(f'{what} {number}' for what, number in left.items()) or 'nothing'}")
+            told = left
+        since = None if left else since or now
+        if (since is not None and now - since >= seconds) or now > give_up:
+            return left
+        await asyncio.sleep(1.0)
+
+
+async def under_way(town: Town) -> dict[str, int]:
+    """What is not finished, by place and kind; nothing when all is quiet."""
+    found = {}
+    for entry in ENTRIES:
+        for name, query in {**LEFT, **LEFT_OF.get(entry.name, {})}.items():
+            (count,) = await town.running.rows(entry.name, query)
+            if count:
+                found[f"{entry.name}: {name}"] = count
+    return found
+
+
+async def count(town: Town, book: Book, left: Mapping[str, int]) -> list[Finding]:
+    """Everything that is wrong or repeated, after ``quiet`` told what was ``left``."""
+    flows: dict[int, Flow] = {}
+    for operation in book.operations.values():
+        flows.setdefault(operation.flow, Flow(operation.flow, [])).operations.append(operation)
+    found = [Finding(Kind.STUCK, WHOLE_RUN, f"{what}: {number}") for what, number in left.items()]
+    found += await _owner(town, flows)
+    by_id = {application: flow for flow in flows.values() for application in flow.ids}
+    found += await _moves(town, flows, by_id)
+    found += await _messages(town, flows)
+    found += _outside(town, flows)
+    found += await _core_system(town, flows)
+    found += await _log(town, by_id)
+    found += await _audit(town, flows)
+    return found
+
+
+async def _owner(town: Town, flows: Mapping[int, Flow]) -> list[Finding]:
+    """One row for each acknowledged application, with the content that was sent; none for a refused one."""
+    found = []
+    for application, reference, stored in await town.running.rows("procedures", _ROWS):
+        answers = json.loads(stored)
+        number = int(_FLOW.findall(answers["remarks"])[0])
+        flow = flows.get(number)
+        if flow is None or answers["remarks"] != remarks(number):
+            found.append(Finding(Kind.PHANTOM, WHOLE_RUN, f"application {application} nobody asked for"))
+            continue
+        flow.ids.append(application)
+        flow.references.append(reference)
+        if digest_of(answers) != flow.operations[0].digest:
+            found.append(Finding(Kind.ALTERED, number, f"the answers of {application}"))
+    for flow in flows.values():
+        submitted = flow.operations[0]
+        if len(flow.ids) > 1:
+            found.append(Finding(Kind.DUPLICATED, flow.number, f"{len(flow.ids)} applications of one submission"))
+        if submitted.outcome is Outcome.ACKED and submitted.application not in {str(one) for one in flow.ids}:
+            found.append(Finding(Kind.LOST, flow.number, f"application {submitted.application}"))
+        if submitted.outcome is Outcome.REFUSED and flow.ids:
+            found.append(Finding(Kind.PHANTOM, flow.number, "a refused submission is there"))
+        found += [
+            Finding(Kind.UNRESOLVED, flow.number, f"{one.kind} has no definite answer ({one.status})")
+            for one in flow.operations
+            if one.outcome is Outcome.UNKNOWN
+        ]
+    return found
+
+
+async def _moves(town: Town, flows: Mapping[int, Flow], by_id: Mapping[UUID, Flow]) -> list[Finding]:
+    """Each acknowledged move once, in the order in which it was asked."""
+    found: list[Finding] = []
+    rows: dict[int, list[str]] = {
+        by_id[key].number: list(states) for key, states in await town.running.rows("procedures", _MOVES) if key in by_id
+    }
+    for flow in flows.values():
+        found += compare(flow, flow.states, rows.get(flow.number, []), "the timeline", flow.open_state)
+    return found
+
+
+async def _messages(town: Town, flows: Mapping[int, Flow]) -> list[Finding]:
+    """One message for each move that is told, in the order of the moves."""
+    rows = dict(await town.running.rows("notifications", _MESSAGES))
+    found: list[Finding] = []
+    for flow in flows.values():
+        seen = [kind for application in flow.ids for kind in rows.get(application, [])]
+        wanted = [TOLD[state] for state in flow.states if state in TOLD]
+        found += compare(flow, wanted, seen, "notifications' messages", TOLD.get(flow.open_state or ""))
+    return found
+
+
+def compare(
+    flow: Flow, wanted: Sequence[str], seen: Sequence[str], where: str, perhaps: str | None = None
+) -> Iterator[Finding]:
+    """What is missing, what is there twice, what nobody asked for, and whether the order is right."""
+    expected, actual = Counter(wanted), Counter(seen)
+    for name in expected.keys() | actual.keys():
+        missing, extra = expected[name] - actual[name], actual[name] - expected[name]
+        if missing > 0:
+            yield Finding(Kind.LOST, flow.number, f"{name} in {where}")
+        if extra > 0 and expected[name]:
+            yield Finding(Kind.DUPLICATED, flow.number, f"{name} {actual[name]} times in {where}")
+        elif extra > 0 and name != perhaps:
+            yield Finding(Kind.PHANTOM, flow.number, f"{name} in {where}")
+    once = list(dict.fromkeys(name for name in seen if name in expected))
+    if once != [name for name in wanted if name in actual]:
+        yield Finding(Kind.OUT_OF_ORDER, flow.number, f"{', '.join(once)} in {where}")
+
+
+def _outside(town: Town, flows: Mapping[int, Flow]) -> Iterator[Finding]:
+    """One push and one mail for each message of a reachable resident: one id, and one content under it."""
+    pushes: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for entry in town.running.ledger("fcm", "message"):
+        data = entry["message"]["data"]
+        content = {**entry["message"]["notification"], **data}
+        pushes[data.get("application_id", "")][data["delivery_id"]].append(_hash(content))
+    mails: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for entry in town.running.ledger("smtp", "message"):
+        for reference in set(_REFERENCE.findall(entry["text"])):
+            content = {"text": entry["text"], "subject": entry["subject"], "to": entry["recipients"]}
+            mails[reference][entry["message_id"]].append(_hash(content))
+    for flow in flows.values():
+        wanted = sum(state in TOLD for state in flow.states)
+        reachable = flow.operations[0].person == OUTSIDE_REACHED
+        perhaps = flow.open_state in TOLD
+        by_push = {key: value for one in flow.ids for key, value in pushes[str(one)].items()}
+        by_mail = {key: value for one in flow.references for key, value in mails[one].items()}
+        for where, sent in (("pushes", by_push), ("mails", by_mail)):
+            yield from _sent(flow, where, sent, wanted if reachable else 0, perhaps=perhaps)
+
+
+def _sent(
+    flow: Flow, where: str, sent: Mapping[str, Sequence[str]], wanted: int, *, perhaps: bool
+) -> Iterator[Finding]:
+    if len(sent) < wanted:
+        yield Finding(Kind.LOST, flow.number, f"{wanted - len(sent)} of the {where}")
+    if len(sent) > wanted + perhaps:
+        yield Finding(Kind.DUPLICATED, flow.number, f"{len(sent)} {where} with ids of their own for {wanted} effects")
+    for contents in sent.values():
+        if len(set(contents)) > 1:
+            yield Finding(Kind.DUPLICATED, flow.number, f"one id with different content among the {where}")
+        for _ in contents[1:]:
+            yield Finding(Kind.REPEATED, flow.number, f"one id again among the {where}")
+
+
+def _hash(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+async def _core_system(town: Town, flows: Mapping[int, Flow]) -> list[Finding]:
+    """One standard record for each accepted application, taken once by the core system."""
+    records: dict[UUID, list[tuple[str, int]]] = defaultdict(list)
+    for application, key, history_number in await town.running.rows("standardization", _RECORDS):
+        records[application].append((key, history_number))
+    taken = Counter((e["key"], e["history_number"]) for e in town.running.ledger("core_system", "record"))
+    conflicts = town.running.ledger("core_system", "record_conflict")
+    repeats = town.running.ledger("core_system", "record_repeated")
+    found = [Finding(Kind.DUPLICATED, WHOLE_RUN, f"record {e['history_number']} with other content") for e in conflicts]
+    found += [Finding(Kind.REPEATED, WHOLE_RUN, "a record was pulled again") for _ in repeats]
+    for flow in flows.values():
+        prepared = [name for application in flow.ids for name in records.get(application, [])]
+        arrived = [name for name in prepared for _ in range(taken[name])]
+        wanted = ["record"] * ("accepted" in flow.states)
+        perhaps = "record" if flow.open_state == "accepted" else None
+        found += compare(flow, wanted, ["record"] * len(prepared), "standardization", perhaps)
+        found += compare(flow, wanted, ["record"] * len(arrived), "the core system's file", perhaps)
+    return found
+
+
+async def _log(town: Town, by_id: Mapping[UUID, Flow]) -> list[Finding]:
+    """Each event of every outbox in the log of its topic, as it was written, in the order of its aggregate."""
+    found = []
+    for entry in ENTRIES:
+        rows = await town.running.rows(entry.name, _OUTBOX)
+        last: dict[tuple[str, UUID], int] = {}
+        contents = {event: hashlib.sha256(data).digest() for *_, event, data in rows}
+        for topic, key, sequence, *_ in rows:
+            last[topic, key] = max(sequence, last.get((topic, key), 0))
+        seen, strange = await _logged(town, {topic for topic, _ in last}, contents)
+        found += [Finding(Kind.ALTERED, WHOLE_RUN, f"an event of {entry.name}: {what}") for what in strange]
+        for (topic, key), final in last.items():
+            flow = by_id[key].number if key in by_id else WHOLE_RUN
+            sequences = seen.get((topic, key), [])
+            if not in_order(sequences):
+                found.append(Finding(Kind.OUT_OF_ORDER, flow, f"{topic} {key} in the log: {sequences}"))
+            if max(sequences, default=0) != final:
+                found.append(
+                    Finding(Kind.LOST, flow, f"{topic} {key} ends at {max(sequences, default=0)}, not {final}")
+                )
+            found += [Finding(Kind.REPEATED, flow, f"{topic} in the log")] * (len(sequences) - len(set(sequences)))
+    return found
+
+
+async def _logged(
+    town: Town, topics: set[str], contents: Mapping[UUID, bytes]
+) -> tuple[dict[tuple[str, UUID], list[int]], list[str]]:
+    """The sequences of every key in the order of the log, and what is not as the outbox has it."""
+    seen: dict[tuple[str, UUID], list[int]] = defaultdict(list)
+    strange: list[str] = []
+    for zone in Zone:
+        names = sorted(topic for topic in topics if zones().log_of(topic) is zone)
+        if not names:
+            continue
+        async for message, envelope in _messages_of(town.log_of(zone), names):
+            if envelope is None:
+                strange.append("not an event")
+            elif envelope.id in contents:
+                seen[message.topic, envelope.key].append(envelope.sequence)
+                if hashlib.sha256(message.value).digest() != contents[envelope.id]:
+                    strange.append(f"{envelope.type} {envelope.id} has other content")
+    return seen, strange
+
+
+async def _messages_of(log: Transport, topics: Sequence[str]) -> Any:
+    """Every message of these topics, with its envelope; None for what is no event."""
+    expected = sum((await log.end_offsets(topics)).values())
+    reader = await log.reader(f"count-{new_id()}", topics)
+    try:
+        read, idle = 0, 0
+        while read < expected and idle < 20:
+            batch: list[Incoming] = await reader.fetch(1000, timedelta(milliseconds=500))
+            idle = 0 if batch else idle + 1
+            read += len(batch)
+            for message in batch:
+                yield message, _envelope(message)
+    finally:
+        await reader.close()
+        await log.close()
+
+
+def _envelope(message: Incoming) -> Envelope | None:
+    try:
+        return decode(message.key, message.headers)
+    except Undecodable:
+        return None
+
+
+async def _audit(town: Town, flows: Mapping[int, Flow]) -> list[Finding]:
+    """One record for each operation that was done, and a chain that holds, up to the heads kept outside."""
+    moves: Counter[str] = Counter()
+    for _, states in await town.running.rows("procedures", _MOVES):
+        moves.update(states)
+    recorded = Counter(dict(await town.running.rows("procedures", _AUDITED)))
+    found = []
+    for kind, state in STATES.items():
+        wanted, there = moves[state], recorded[f"application.{kind}"]
+        if wanted != there:
+            gap = Finding(Kind.AUDIT_GAP, WHOLE_RUN, f"{there} records of application.{kind} for {wanted}")
+            found += [gap] * abs(wanted - there)
+    anchors: dict[str, list[Head]] = defaultdict(list)
+    for posted in town.running.ledger("audit_anchor", "head"):
+        head = posted["head"]
+        anchors[head["service"]].append(Head(head["seq"], bytes.fromhex(head["hash"])))
+    place, (host, port) = town.running.place, town.running.town.server
+    password = (place.postgres / "postgres.password").read_text().strip()
+    for entry in ENTRIES:
+        database = Database(server.sqlalchemy_url(server.dsn(host, port, server.ADMIN, password, entry.name)))
+        async with database.running():
+            verdict = await verify(database, anchors[entry.name])
+        if not verdict.holds:
+            what = f"{entry.name}: {verdict.reason} at {verdict.first_bad}, {verdict.unchained} not chained"
+            found.append(Finding(Kind.AUDIT_GAP, WHOLE_RUN, what))
+    return found
