@@ -69,10 +69,8 @@ def destinations(settings: GatewaySettings) -> Destinations:
 
 def callback_sealer(settings: GatewaySettings) -> ColumnSealer:
     """Seals the secrets with which callbacks are signed."""
-    if settings.key_encryption_key is None:
-        raise RuntimeError("TOWN_GATEWAY_KEY_ENCRYPTION_KEY is missing: base64 of 32 bytes")
-    key = base64.b64decode(settings.key_encryption_key.get_secret_value())
-    return ColumnSealer(key, "town gateway: secrets of callbacks")
+    newest, *older = settings.key_encryption_keys()
+    return ColumnSealer(newest, "town gateway: secrets of callbacks", older)
 
 
 def callback_sender(settings: GatewaySettings, database: Database, clock: Clock) -> Sender:

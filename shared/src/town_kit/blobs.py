@@ -11,7 +11,7 @@ import hmac
 import json
 import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -132,6 +132,10 @@ class BlobStore(Protocol):
 
     async def remove(self, session: AsyncSession, blob_id: UUID) -> None:
         """Delete a blob."""
+        ...
+
+    def rewrap(self, blob_id: UUID, wrapped: bytes) -> bytes | None:
+        """A blob's key under the newest key, None if it is already. Raises :class:`BlobDamaged`."""
         ...
 
 
@@ -273,6 +277,17 @@ class PostgresBlobs:
             return self._vault.encrypt(key + blob_id.bytes).encode()
         nonce = os.urandom(12)
         return nonce + AESGCM(self._keys[0]).encrypt(nonce, key, blob_id.bytes)
+
+    def rewrap(self, blob_id: UUID, wrapped: bytes) -> bytes | None:
+        """The key of a blob of this service under the newest key, None if it is already.
+
+        Raises:
+            BlobDamaged: no key of this service opens it.
+        """
+        with suppress(InvalidTag):
+            AESGCM(self._keys[0]).decrypt(wrapped[:12], wrapped[12:], blob_id.bytes)
+            return None
+        return self._wrap(blob_id, self._unwrap(blob_id, wrapped, Recipient.SERVICE), Recipient.SERVICE)
 
     def _unwrap(self, blob_id: UUID, wrapped: bytes, recipient: Recipient) -> bytes:
         if recipient is Recipient.VAULT:

@@ -64,7 +64,7 @@ def service_cli(create: Callable[[], Service], *, application: Callable[[Service
         fd: Annotated[int | None, typer.Option(help="Listen on this open socket instead.")] = None,
     ) -> None:
         """Answer requests until SIGTERM."""
-        service = _made(create)
+        service = made(create)
         telemetry.configure(service.name, endpoint=service.settings.otlp_endpoint)
         listening = _listen(host, port, unix) if fd is None else socket.socket(fileno=fd)
         _out.print(f"{service.name} listens on {unix or _address(listening)}", highlight=False)
@@ -76,7 +76,7 @@ def service_cli(create: Callable[[], Service], *, application: Callable[[Service
         health_port: Annotated[int | None, typer.Option(help="Port of /livez and /readyz; none: no listener.")] = None,
     ) -> None:
         """Run relay, consumers and jobs until SIGTERM."""
-        service = _made(create)
+        service = made(create)
         telemetry.configure(service.name, endpoint=service.settings.otlp_endpoint)
         listening = _listen(host, health_port, None) if health_port is not None else None
         if listening is not None:
@@ -89,7 +89,7 @@ def service_cli(create: Callable[[], Service], *, application: Callable[[Service
         revision: Annotated[str, typer.Argument(help="Revision to bring the schema to.")] = "head",
     ) -> None:
         """Bring the database's schema to a revision, as its owner."""
-        service = _made(create)
+        service = made(create)
         if service.settings.owner_url is None:
             _fail("owner_url is not set: migrations run as the owner of the database")
         migrations.upgrade(service.settings.owner_url.get_secret_value(), service.migrations, revision)
@@ -101,7 +101,7 @@ def service_cli(create: Callable[[], Service], *, application: Callable[[Service
         topic: Annotated[list[str] | None, typer.Option(help="Only this topic; may be given again.")] = None,
     ) -> None:
         """Send published events again; consumers drop what they have done."""
-        service = _made(create)
+        service = made(create)
         moment = since.replace(tzinfo=JST) if since and since.tzinfo is None else since
         count = _run(service, lambda: _replay(service, moment, topic or None))
         _out.print(f"{count} events go out again")
@@ -109,7 +109,7 @@ def service_cli(create: Callable[[], Service], *, application: Callable[[Service
     @app.command("republish")
     def republish_command() -> None:
         """Publish the present state of everything, for a consumer that comes late."""
-        service = _made(create)
+        service = made(create)
         if service.republish is None:
             _fail(f"{service.name} publishes no state")
         _out.print(f"{asyncio.run(_republish(service))} snapshots published")
@@ -117,7 +117,7 @@ def service_cli(create: Callable[[], Service], *, application: Callable[[Service
     @letters.command("list")
     def list_command(consumer: Annotated[str | None, typer.Option(help="Only of this consumer.")] = None) -> None:
         """Show what waits for a decision, oldest first."""
-        service = _made(create)
+        service = made(create)
         for one in _run(service, lambda: dead_letters.list_open(service.database, consumer)):
             place = f"{one.topic} {one.key or 'no key'} {one.sequence or ''}"
             line = f"{one.id}  {one.consumer}  {place}  {one.failed_at.astimezone(JST):%F %T}  {one.bytes} bytes"
@@ -126,14 +126,14 @@ def service_cli(create: Callable[[], Service], *, application: Callable[[Service
     @letters.command("retry")
     def retry_command(letter: int) -> None:
         """Process this event again, and then those that wait behind it."""
-        service = _made(create)
+        service = made(create)
         _settle(service, letter, dead_letters.retry)
         _out.print("done")
 
     @letters.command("discard")
     def discard_command(letter: int, reason: Annotated[str, typer.Option(prompt=True, help="Why; is kept.")]) -> None:
         """Give this event up; those that wait behind it go on."""
-        service = _made(create)
+        service = made(create)
         _settle(service, letter, lambda processing, number: dead_letters.discard(processing, number, reason))
         _out.print("given up")
 
@@ -142,7 +142,7 @@ def service_cli(create: Callable[[], Service], *, application: Callable[[Service
         anchor: Annotated[list[str] | None, typer.Option(help="A head kept outside, as SEQ:HEX.")] = None,
     ) -> None:
         """Check the chain and name the first record that was changed, deleted, swapped or cut off."""
-        service = _made(create)
+        service = made(create)
         verdict = asyncio.run(_verify(service, [_head(one) for one in anchor or ()]))
         _out.print(f"{verdict.checked} records hold, head {verdict.head.seq}:{verdict.head.hash.hex()}")
         if verdict.first_bad is not None:
@@ -153,14 +153,15 @@ def service_cli(create: Callable[[], Service], *, application: Callable[[Service
     @app.command("check-config")
     def check_config_command() -> None:
         """Read the settings, make the service, and show what it found; secrets stay hidden."""
-        service = _made(create)
+        service = made(create)
         for name, value in service.settings:
             _out.print(f"{name} = {_shown(value)}", highlight=False, soft_wrap=True)
 
     return app
 
 
-def _made(create: Callable[[], Service]) -> Service:
+def made(create: Callable[[], Service]) -> Service:
+    """The service a command works with; what is wrong with its settings is told, and the command ends with 2."""
     try:
         service = create()
     except ValidationError as error:

@@ -3,6 +3,8 @@
 A service derives its own class and sets ``env_prefix``; a missing value names the field and the process does not start.
 """
 
+import base64
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
@@ -44,10 +46,35 @@ class ServiceSettings(BaseSettings):
     addresses: dict[str, str] = Field(default_factory=dict, description="service name → http://…, unix:/…, asgi:name")
     client_key: Path | None = Field(None, description="ES256 key (PEM) with which this service asks for tokens")
     key_encryption_key: SecretStr | None = Field(None, description="base64 of 32 bytes; wraps the keys of blobs")
+    older_key_encryption_key: SecretStr | None = Field(
+        None, description="base64 of the key before it; still opens what it wrapped, during a change"
+    )
     digest_key: SecretStr | None = Field(None, description="base64 of 32 bytes; HMAC key of stored digests")
     otlp_endpoint: str | None = Field(None, description="OpenTelemetry collector; without one nothing is exported")
     audit_anchor: str | None = Field(None, description="where the head of the audit chain is posted (http://…)")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def key_encryption_keys(self) -> tuple[bytes, ...]:
+        """The key encryption key and, during a change of keys, the one before it.
+
+        Raises:
+            RuntimeError: there is none, or one is not 32 bytes; the message names the variable.
+        """
+        if self.key_encryption_key is None:
+            raise RuntimeError(f"{self._variable('key_encryption_key')} is missing")
+        names = ("key_encryption_key", "older_key_encryption_key")
+        given = [(name, secret) for name in names if (secret := getattr(self, name)) is not None]
+        return tuple(self._key(name, secret) for name, secret in given)
+
+    def _key(self, name: str, secret: SecretStr) -> bytes:
+        with suppress(ValueError):
+            key = base64.b64decode(secret.get_secret_value(), validate=True)
+            if len(key) == 32:
+                return key
+        raise RuntimeError(f"{self._variable(name)} must be 32 bytes in base64")
+
+    def _variable(self, name: str) -> str:
+        return f"{self.model_config.get('env_prefix', '')}{name.upper()}"
 
 
 def service_prefix(service: str) -> str:

@@ -35,6 +35,7 @@ def ports(settings: IdentitySettings, db: Database, clock: Clock) -> Ports:
     anchors = load_anchors(folders, settings.environment)
     lists = CrlFolder(settings.revocation_lists, anchors, clock, interval=settings.revocation_look_seconds)
     scopes = load_scopes(settings.scopes)
+    newest, *older = settings.key_encryption_keys()
     return Ports(
         settings=settings,
         database=db,
@@ -42,7 +43,7 @@ def ports(settings: IdentitySettings, db: Database, clock: Clock) -> Ports:
         anchors=anchors,
         jpki=JpkiVerifier(anchors, load_profile(settings.jpki_profile), AnySource([lists])),
         revocation_lists=lists,
-        sealer=Sealer(_key("KEY_ENCRYPTION_KEY", settings.key_encryption_key), _key("DIGEST_KEY", settings.digest_key)),
+        sealer=Sealer(newest, _key("DIGEST_KEY", settings.digest_key), older),
         tokens=AccessTokens(settings.key_ring, settings.issuer, clock),
         clients=ClientRegistry(settings.clients, scopes),
         scopes=scopes,

@@ -46,14 +46,15 @@ def ports(
 ) -> Ports:
     """All ports of this service."""
     vault = load_public_key(settings.vault_public_key.read_bytes())
-    if settings.key_encryption_key is None or settings.digest_key is None:
-        raise RuntimeError("TOWN_PROCEDURES_KEY_ENCRYPTION_KEY and TOWN_PROCEDURES_DIGEST_KEY are needed")
+    if settings.digest_key is None:
+        raise RuntimeError("TOWN_PROCEDURES_DIGEST_KEY is missing")
+    newest, *older = settings.key_encryption_keys()
     return Ports(
         database=db,
         catalogue=load_catalogue(settings.catalogue or SHIPPED),
         signatures=signature_verifier or signatures(settings, clock),
         vault=vault,
-        blobs=PostgresBlobs(key=base64.b64decode(settings.key_encryption_key.get_secret_value()), vault=vault),
+        blobs=PostgresBlobs(key=newest, older_keys=older, vault=vault),
         calendar=BusinessDays(closed=settings.closed_days),
         clock=clock,
         digest_key=base64.b64decode(settings.digest_key.get_secret_value()),

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from town_kit.settings import ServiceSettings
@@ -18,7 +18,6 @@ class StandardizationSettings(ServiceSettings):
 
     vault_private_key: Path = Field(description="the vault's private key (JWK or PEM); readable by this service alone")
     vault_older_keys: tuple[Path, ...] = Field((), description="keys before it, which still open what waits")
-    older_key_encryption_key: SecretStr | None = Field(None, description="the key before it, during a change (base64)")
     package_profile: str = Field("sandbox", description="layout of raw packages: sandbox, production, or a file")
     adapters: tuple[str, ...] | None = Field(None, description="names of the adapters in use; all shipped by default")
     drop_folder: Path | None = Field(

@@ -50,12 +50,12 @@ def vault(settings: StandardizationSettings) -> Vault:
     """The vault with its keys."""
     newest = VaultPrivateKey.load(settings.vault_private_key)
     older = [VaultPrivateKey.load(path) for path in settings.vault_older_keys]
-    before = settings.older_key_encryption_key
+    wrapping, *wrapped_before = settings.key_encryption_keys()
     return Vault(
         VaultKeys(newest, *older),
-        key_encryption_key=_key("KEY_ENCRYPTION_KEY", settings.key_encryption_key),
+        key_encryption_key=wrapping,
         digest_key=_key("DIGEST_KEY", settings.digest_key),
-        older_key_encryption_keys=[_key("OLDER_KEY_ENCRYPTION_KEY", before)] if before is not None else (),
+        older_key_encryption_keys=wrapped_before,
     )
 
 

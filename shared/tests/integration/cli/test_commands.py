@@ -5,9 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
+from uuid import UUID
 
 import httpx
 import pytest
@@ -17,6 +19,7 @@ from typer.testing import CliRunner
 from town_kit.audit import record
 from town_kit.audit.chain import chain_pending
 from town_kit.auth import TokenVerifier, key_source
+from town_kit.blobs import BlobDamaged, PostgresBlobs, Recipient
 from town_kit.cli import service_cli
 from town_kit.clock import SystemClock
 from town_kit.db import Database
@@ -26,6 +29,7 @@ from town_kit.ids import new_id
 from town_kit.messaging.consumer import Consumer, Processing
 from town_kit.messaging.event import Envelope, Reader, Received, encode_headers
 from town_kit.messaging.transport import Incoming
+from town_kit.rewrapping import Wrapped, key_commands
 from town_kit.service import Service
 from town_kit.settings import ServiceSettings, Zone
 
@@ -68,7 +72,53 @@ def commands(own_urls: DatabaseUrls, kit_migrations: Path) -> Any:
     def run(*arguments: str, **changes: Any) -> Any:
         return CliRunner().invoke(service_cli(lambda: create(**changes)), arguments)
 
+    run.create = create
     return run
+
+
+@pytest.mark.case("D-40")
+def test_keys_are_wrapped_anew_and_a_second_run_finds_nothing_left(commands: Any, own_urls: DatabaseUrls) -> None:
+    old, new = os.urandom(32), os.urandom(32)
+    blobs = asyncio.run(write_blobs(own_urls, PostgresBlobs(key=old), 7))
+
+    def run(batch: int) -> Any:
+        changing = PostgresBlobs(key=new, older_keys=[old])
+        wrapped = Wrapped("blobs", changing.rewrap, BlobDamaged, condition="recipient = 'service'")
+        return CliRunner().invoke(key_commands(commands.create, lambda _: wrapped), ["rewrap", "--batch", str(batch)])
+
+    first, again = run(3), run(100)
+
+    assert first.exit_code == 0, first.output
+    assert [line for line in first.output.splitlines() if "/" in line] == ["3 / 7", "6 / 7", "7 / 7"]
+    assert "7 件を包み直しました" in first.output
+    assert "0 件を包み直しました" in again.output
+    assert asyncio.run(read_blobs(own_urls, PostgresBlobs(key=new), blobs)) == [b"x"] * 7
+
+
+def test_a_key_that_opens_nothing_is_told_and_changes_nothing(commands: Any, own_urls: DatabaseUrls) -> None:
+    old = os.urandom(32)
+    blobs = asyncio.run(write_blobs(own_urls, PostgresBlobs(key=old), 2))
+    wrapped = Wrapped("blobs", PostgresBlobs(key=os.urandom(32)).rewrap, BlobDamaged)
+
+    done = CliRunner().invoke(key_commands(commands.create, lambda _: wrapped), ["rewrap"])
+
+    assert done.exit_code == 1
+    assert all(str(blob) in done.output for blob in blobs)
+    assert asyncio.run(read_blobs(own_urls, PostgresBlobs(key=old), blobs)) == [b"x"] * 2
+
+
+async def write_blobs(urls: DatabaseUrls, store: PostgresBlobs, count: int) -> list[UUID]:
+    async def content() -> AsyncIterator[bytes]:
+        yield b"x"
+
+    async with Database(urls.app_url).running() as database, database.begin() as session:
+        return [await store.write(session, content(), owner="a", media_type="b", recipient=Recipient.SERVICE)
+                for _ in range(count)]  # fmt: skip
+
+
+async def read_blobs(urls: DatabaseUrls, store: PostgresBlobs, blobs: list[UUID]) -> list[bytes]:
+    async with Database(urls.app_url).running() as database, database.begin() as session:
+        return [b"".join([p async for p in store.read(session, await store.info(session, blob))]) for blob in blobs]
 
 
 def write_records(urls: DatabaseUrls, count: int) -> str:

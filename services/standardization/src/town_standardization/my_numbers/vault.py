@@ -79,12 +79,15 @@ class Vault:
         except (InvalidTag, ValueError):
             raise NumberRefused from None
 
-    def rewrap(self, row: UUID, wrapped: bytes) -> bytes:
-        """The row's key under the newest key encryption key; the number itself stays closed.
+    def rewrap(self, row: UUID, wrapped: bytes) -> bytes | None:
+        """The row's key under the newest key encryption key, None if it is already; the number itself stays closed.
 
         Raises:
             NumberRefused: no key held here opens it.
         """
+        with suppress(InvalidTag):
+            self._wrapping.decrypt(wrapped[:_NONCE], wrapped[_NONCE:], row.bytes)
+            return None
         nonce = os.urandom(_NONCE)
         try:
             return nonce + self._wrapping.encrypt(nonce, self._unwrap(row, wrapped), row.bytes)

@@ -69,7 +69,7 @@ def test_every_row_opens_during_a_change_of_keys_and_once_wrapped_anew_without_t
     assert all(changing.unseal(row, *one) == NUMBER for row, one in stored.items())
     refused = [row for row, one in stored.items() if not opens(after, row, *one)]
     assert refused == [row for row, vault in rows.items() if vault is before]
-    anew = {row: (changing.rewrap(row, wrapped), sealed) for row, (wrapped, sealed) in stored.items()}
+    anew = {row: (changing.rewrap(row, wrapped) or wrapped, sealed) for row, (wrapped, sealed) in stored.items()}
     assert all(opens(after, row, *one) for row, one in anew.items())
     assert not any(opens(before, row, *one) for row, one in anew.items())
     with pytest.raises(NumberRefused):
