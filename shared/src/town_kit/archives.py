@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO
-from urllib.parse import unquote_to_bytes
 
 from lxml import etree
 
+from town_kit.pdf import inspect_pdf
 from town_kit.problems import ArchiveUnsafe, DocumentUnsafe
 
 PIECE = 64 * 1024
@@ -50,9 +50,6 @@ SIGNATURES: Sequence[tuple[int, bytes, str]] = (
     (257, b"ustar", "application/x-tar"),
 )
 ARCHIVES = frozenset(media for _, _, media in SIGNATURES if not media.startswith(("image/", "application/pdf")))
-_ACTIVE_NAMES = ("JavaScript", "Launch", "EmbeddedFile", "EmbeddedFiles", "RichMedia")
-_ACTIVE_PDF = re.compile(rb"/(?:%s)\b|/XFA\s*(?:\[|\d+\s+\d+\s+R)" % "|".join(_ACTIVE_NAMES).encode())
-_ESCAPED_PDF_NAME = re.compile(rb"/([A-Za-z]*(?:#[0-9A-Fa-f]{2}[A-Za-z]*)+)")
 _NOT_CP932 = re.compile("[\x80\xa0\uf8f0-\uf8f3]")  # what the codec makes of bytes that stand for nothing
 _DECLARATION = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY|ELEMENT|ATTLIST|NOTATION)", re.IGNORECASE)
 
@@ -258,25 +255,12 @@ def inspect_document(file: IO[bytes], media_type: str) -> None:
     if sniff(head) != media_type:
         raise DocumentUnsafe("ファイルの中身が種類と合いません。PDF・JPEG・PNG などで保存し直してください。")
     if media_type == "application/pdf":
-        _inspect_pdf(file)
+        file.seek(0)
+        inspect_pdf(file.read())
     if media_type == "application/xml":
         file.seek(0)
         _refuse_declarations(file.read())
     file.seek(0)
-
-
-def _inspect_pdf(file: IO[bytes]) -> None:
-    file.seek(0)
-    content = file.read()
-    if b"%%EOF" not in content[-2048:]:
-        raise DocumentUnsafe("PDFが途中で切れています。保存し直して送ってください。")
-    if b"/Encrypt" in content[-65536:]:
-        raise DocumentUnsafe("パスワード付きのPDFは受け付けていません。パスワードを外して送ってください。")
-    escaped = (
-        bytes(unquote_to_bytes(m[1].replace(b"#", b"%"))).decode("latin-1") for m in _ESCAPED_PDF_NAME.finditer(content)
-    )
-    if _ACTIVE_PDF.search(content) or any(name in _ACTIVE_NAMES for name in escaped):
-        raise DocumentUnsafe("動作や添付を含むPDFは受け付けていません。印刷用に保存し直してください。")
 
 
 def parse_xml(content: bytes, *, limit: int = 5 * 1024 * 1024, depth: int = 100) -> etree._Element:

@@ -23,6 +23,7 @@ def message(**changes: str) -> Message:
     return Message(id=new_id(), version=1, valid_until=NOW, listed_on=date(2027, 1, 12), **(values | changes))
 
 
+@pytest.mark.case("D-15")
 @pytest.mark.parametrize("cell", ["=1+1", "+81", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "＝1", "＠x"])
 def test_a_cell_that_begins_like_a_formula_becomes_text(cell: str) -> None:
     assert csv_file.harmless(cell) == f"'{cell}"
@@ -33,6 +34,7 @@ def test_other_cells_stay_as_they_are(cell: str) -> None:
     assert csv_file.harmless(cell) == cell
 
 
+@pytest.mark.case("D-15")
 def test_the_file_opens_in_a_japanese_spreadsheet() -> None:
     raw = csv_file.write([message(title='=HYPERLINK("x")\n,"2"')])
     assert raw.startswith(b"\xef\xbb\xbf")

@@ -1,7 +1,11 @@
 """Uploading a file: what is stored can be named once, what is not named goes, what is not a document is refused."""
 
+import io
 from datetime import timedelta
 from typing import Any
+
+import pikepdf
+import pytest
 
 from town_kit.blobs import sweep_job
 from town_kit.ids import new_id
@@ -61,3 +65,24 @@ async def test_what_is_not_the_document_it_says_is_refused(api: Any) -> None:
         path, params={"kind": "insured_card"}, content=b"x", headers={**api.resident(), "Content-Type": "text/html"}
     )
     assert answer.status_code == 415
+
+
+@pytest.mark.case("D-16")
+@pytest.mark.parametrize("mode", [pikepdf.ObjectStreamMode.disable, pikepdf.ObjectStreamMode.generate])
+async def test_a_pdf_with_a_script_and_a_file_is_refused_and_leaves_nothing(api: Any, mode: Any) -> None:
+    content = io.BytesIO()
+    with pikepdf.Pdf.new() as pdf:
+        pdf.add_blank_page()
+        action = pikepdf.Dictionary(S=pikepdf.Name.JavaScript, JS="app.alert(1)")
+        pdf.Root.OpenAction = pdf.make_indirect(action)
+        pdf.attachments["x.exe"] = b"MZ"
+        pdf.save(content, object_stream_mode=mode)
+    attachment_id = str(new_id())
+    answer = await api.client.put(
+        f"/v1/attachments/{attachment_id}",
+        params={"kind": "insured_card"},
+        content=content.getvalue(),
+        headers={**api.resident(), "Content-Type": "application/pdf"},
+    )
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:town:problem:document-unsafe")
+    assert await stored(api, attachment_id) == (0, 0)

@@ -76,6 +76,7 @@ async def test_pages_pass_nothing_over_and_repeat_nothing(world: Any) -> None:
     assert again == {"records": [], "next_cursor": cursor}
 
 
+@pytest.mark.case("D-19")
 async def test_a_core_system_sees_its_own_business_alone(world: Any) -> None:
     await world.accepted("CH-01")
     await world.settle()
