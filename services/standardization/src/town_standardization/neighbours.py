@@ -6,7 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from town_kit.auth import ServiceTokens
-from town_kit.http import Breaker, Outbound, Retry, outbound
+from town_kit.breaker import Breaker
+from town_kit.http import Outbound, Retry, outbound
 from town_kit.ids import new_id
 from town_kit.problems import DependencyUnavailable
 

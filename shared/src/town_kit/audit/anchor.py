@@ -11,9 +11,10 @@ from sqlalchemy import text
 
 from town_kit import telemetry
 from town_kit.audit.chain import stream_id
+from town_kit.breaker import Breaker
 from town_kit.clock import Clock
 from town_kit.db.engine import Database
-from town_kit.http import Breaker, Outbound, Retry, Timeouts, outbound
+from town_kit.http import Outbound, Retry, Timeouts, outbound
 from town_kit.service import Job
 
 log = structlog.get_logger(__name__)

@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from aiohttp import web
 
 from town_kit import http, telemetry
-from town_kit.http import Breaker, BreakerOpen, Retry, Timeouts, connect, outbound
+from town_kit.breaker import Breaker, BreakerOpen
+from town_kit.http import Retry, Timeouts, connect, outbound
 from town_kit.problems import DependencyUnavailable
 
 QUICK = Retry(attempts=3, first_wait=0.001, longest_wait=0.002)
@@ -20,12 +22,12 @@ class Far:
     """A system outside that answers what it is told to, and remembers what it was asked."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str, dict[str, str]]] = []
+        self.asked: list[tuple[str, str, httpx.Headers]] = []
         self.answers: list[Any] = []
         self.url = ""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        self.asked.append((request.method, request.path_qs, dict(request.headers)))
+        self.asked.append((request.method, request.path_qs, httpx.Headers(list(request.headers.items()))))
         planned = self.answers.pop(0) if self.answers else 200
         if planned == "hang":
             await asyncio.sleep(30)
