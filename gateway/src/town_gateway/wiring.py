@@ -21,6 +21,7 @@ from town_gateway.settings import ConnectorSettings, GatewaySettings
 from town_kit import http
 from town_kit.auth import ServiceTokens, TokenVerifier, key_source
 from town_kit.auth.jose import SigningKey
+from town_kit.breaker import Breaker
 from town_kit.clock import Clock
 from town_kit.db import Database
 from town_kit.sealing import ColumnSealer
@@ -80,7 +81,7 @@ def callback_sender(settings: GatewaySettings, database: Database, clock: Clock)
 
 def portal_client(settings: ConnectorSettings) -> PortalClient:
     """The portal as the profile describes it. Fails where the profile is not filled."""
-    system = http.outbound("mynaportal", settings.portal_url, retry=http.Retry(), breaker=http.Breaker())
+    system = http.outbound("mynaportal", settings.portal_url, retry=http.Retry(), breaker=Breaker())
     return PortalClient(
         load_profile(settings.profile), system, login_id=settings.portal_login_id, password=settings.portal_password
     )
