@@ -28,6 +28,7 @@ from town_kit.health import health_routes
 from town_kit.messaging import dead_letters
 from town_kit.messaging.consumer import Processing, driver_of
 from town_kit.messaging.relay import replay
+from town_kit.messaging.transport import connect
 from town_kit.service import Service
 from town_kit.worker import work
 
@@ -154,6 +155,11 @@ def service_cli(create: Callable[[], Service], *, application: Callable[[Service
     def check_config_command() -> None:
         """Read the settings, make the service, and show what it found; secrets stay hidden."""
         service = made(create)
+        try:
+            for zone in service.settings.log_urls:
+                connect(service.settings, zone)
+        except RuntimeError as error:
+            _fail(str(error))
         for name, value in service.settings:
             _out.print(f"{name} = {_shown(value)}", highlight=False, soft_wrap=True)
 

@@ -12,6 +12,8 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from town_kit.messaging.kafka_security import KafkaSecurity
+
 
 class Zone(StrEnum):
     """A network zone of the town (三層の対策), outermost first."""
@@ -40,6 +42,10 @@ class ServiceSettings(BaseSettings):
     log_urls: dict[Zone, SecretStr] = Field(
         default_factory=dict,
         description="address of the event log of each zone this process may reach (PostgreSQL DSN or host:port)",
+    )
+    log_security: dict[Zone, KafkaSecurity] = Field(
+        default_factory=dict,
+        description="zone → TLS and password of its log, with kafka; else an open connection",
     )
     issuer: str = Field(description="issuer of the access tokens this service accepts")
     jwks: str = Field(description="where the issuer's keys are read: a file path, or an address of `town_kit.http`")

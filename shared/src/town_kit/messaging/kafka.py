@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -19,6 +20,7 @@ from aiokafka.errors import (
     for_code,
 )
 
+from town_kit.messaging.kafka_security import KafkaSecurity
 from town_kit.messaging.topics import TopicSpec
 from town_kit.messaging.transport import Incoming, Outgoing, Partition, Position, TransportError
 
@@ -38,10 +40,17 @@ class KafkaLog:
 
     Args:
         bootstrap: ``host:port``, several with commas.
+        security: TLS and password; None: an open connection, for a loopback or a network that encrypts by itself.
+
+    Raises:
+        RuntimeError: a file of ``security`` cannot be used.
     """
 
-    def __init__(self, bootstrap: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, bootstrap: str, security: KafkaSecurity | None = None) -> None:
+        self._brokers: dict[str, Any] = {
+            "bootstrap_servers": bootstrap,
+            **(security.options() if security is not None else {}),
+        }
         self._admin: AIOKafkaAdminClient | None = None
         self._asking: AIOKafkaConsumer | None = None
 
@@ -110,7 +119,7 @@ class KafkaLog:
     async def producer(self) -> "KafkaProducer":
         """A connected idempotent producer."""
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            **self._brokers,
             acks="all",
             enable_idempotence=True,
             max_batch_size=BATCH_BYTES,
@@ -129,7 +138,7 @@ class KafkaLog:
         """A new member of ``group``."""
         consumer = AIOKafkaConsumer(
             *topics,
-            bootstrap_servers=self._bootstrap,
+            **self._brokers,
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -161,7 +170,7 @@ class KafkaLog:
 
     async def _administrator(self) -> AIOKafkaAdminClient:
         if self._admin is None:
-            admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, request_timeout_ms=REQUEST_MS)
+            admin = AIOKafkaAdminClient(**self._brokers, request_timeout_ms=REQUEST_MS)
             try:
                 await admin.start()
             except (KafkaError, OSError):
@@ -172,7 +181,7 @@ class KafkaLog:
 
     async def _questioner(self) -> AIOKafkaConsumer:
         if self._asking is None:
-            asking = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, request_timeout_ms=REQUEST_MS)
+            asking = AIOKafkaConsumer(**self._brokers, request_timeout_ms=REQUEST_MS)
             try:
                 await asking.start()
             except (KafkaError, OSError):

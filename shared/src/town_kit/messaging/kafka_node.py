@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from town_kit.db.server import die_with_parent
@@ -26,10 +27,10 @@ MEMORY = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC")
 _PROPERTIES = """process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}
+listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}{also}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}{also}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL
 log.dirs={data}
 auto.create.topics.enable=false
 default.replication.factor=1
@@ -87,14 +88,28 @@ class KafkaNode:
     Args:
         directory: data, settings and log of the node.
         jars: folder of the jars; ``<directory>/libs`` by default.
+        listeners: further listeners on loopback (SSL, SASL_SSL) and their ports.
+        properties: further settings of the broker, over those given here.
+        users: name → password for SCRAM-SHA-512, made with the node's storage.
 
     Attributes:
         advertised: the port on loopback the broker sends its clients to; None for its own. Whoever puts something
             between sets it before the start.
     """
 
-    def __init__(self, directory: Path, jars: Path | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        jars: Path | None = None,
+        *,
+        listeners: Mapping[str, int] | None = None,
+        properties: Mapping[str, str] | None = None,
+        users: Mapping[str, str] | None = None,
+    ) -> None:
         self.directory = directory.resolve()
+        self._listeners = dict(listeners or {})
+        self._properties = dict(properties or {})
+        self._users = dict(users or {})
         self.advertised: int | None = None
         self._jars = (jars or directory / "libs").resolve()
         self._process: subprocess.Popen[bytes] | None = None
@@ -130,9 +145,11 @@ class KafkaNode:
         if not _free(self._ports):
             self._ports = self._new_ports()
         broker, controller = self._ports
-        properties.write_text(
-            _PROPERTIES.format(broker=broker, controller=controller, advertised=self.advertised or broker, data=data)
+        also = "".join(f",{protocol}://127.0.0.1:{port}" for protocol, port in self._listeners.items())
+        written = _PROPERTIES.format(
+            broker=broker, controller=controller, advertised=self.advertised or broker, also=also, data=data
         )
+        properties.write_text(written + "".join(f"{name}={value}\n" for name, value in self._properties.items()))
         java = [
             "java",
             *MEMORY,
@@ -143,6 +160,8 @@ class KafkaNode:
         ]
         if not (data / "meta.properties").exists():
             tool = [*java, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties)]
+            for name, password in self._users.items():
+                tool += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
             done = subprocess.run(tool, capture_output=True, text=True, check=False)  # noqa: S603 - fixed command
             if done.returncode:
                 raise NoKafka((done.stdout + done.stderr)[-2000:])

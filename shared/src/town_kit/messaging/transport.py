@@ -115,6 +115,7 @@ def connect(settings: ServiceSettings, zone: Zone) -> Transport:
 
     Raises:
         LookupError: the process has no address of that log.
+        RuntimeError: a file its security names cannot be used.
     """
     address = settings.log_urls.get(zone)
     if address is None:
@@ -122,7 +123,7 @@ def connect(settings: ServiceSettings, zone: Zone) -> Transport:
     if settings.transport == "kafka":
         from town_kit.messaging.kafka import KafkaLog
 
-        return KafkaLog(address.get_secret_value())
+        return KafkaLog(address.get_secret_value(), settings.log_security.get(zone))
     from town_kit.messaging.pglog import PgLog
 
     return PgLog(address.get_secret_value())

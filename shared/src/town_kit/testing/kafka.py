@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,13 +44,13 @@ def kafka_node(tmp_path: Path) -> Iterator[KafkaNode]:
     node.stop()
 
 
-def start_node(directory: Path) -> KafkaNode:
+def start_node(directory: Path, **options: Any) -> KafkaNode:
     """Start a node, or skip the test (in CI: fail it) where that cannot be done."""
     lack = missing()
     if lack:
         absent(lack)
     try:
-        return KafkaNode(directory, jars_folder()).start()
+        return KafkaNode(directory, jars_folder(), **options).start()
     except NoKafka as error:
         absent(str(error))
         raise

@@ -76,6 +76,19 @@ def commands(own_urls: DatabaseUrls, kit_migrations: Path) -> Any:
     return run
 
 
+def test_check_config_looks_into_the_files_that_secure_the_log(commands: Any, tmp_path: Path) -> None:
+    kafka = {"transport": "kafka", "log_urls": {"LGWAN": "127.0.0.1:9"}}
+    security = {"protocol": "SASL_SSL", "username": "town", "password_file": str(tmp_path / "password")}
+
+    refused = commands("check-config", **kafka, log_security={"LGWAN": security})
+    (tmp_path / "password").write_text("correct-horse")
+    done = commands("check-config", **kafka, log_security={"LGWAN": security})
+
+    assert (refused.exit_code, done.exit_code) == (2, 0)
+    assert str(tmp_path / "password") in refused.output.replace("\n", "")
+    assert "correct-horse" not in done.output
+
+
 @pytest.mark.case("D-40")
 def test_keys_are_wrapped_anew_and_a_second_run_finds_nothing_left(commands: Any, own_urls: DatabaseUrls) -> None:
     old, new = os.urandom(32), os.urandom(32)
