@@ -6,7 +6,6 @@ the same run: one message sent and received at the same rate, without outbox, in
 
 import asyncio
 import json
-import statistics
 import sys
 import time
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ import uvloop
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from tests.load.ground import Ground, connect, empty, ground
-from tests.load.measure import Measure
+from tests.load.measure import Measure, quantile
 
 from town_kit.db import Aggregate, Base, Database
 from town_kit.ids import new_id
@@ -79,11 +78,6 @@ async def run() -> list[Measure]:
                 value, reference = quantile(lags, share), quantile(bare, share)
                 measures.append(Measure(f"event_lag.{kind}.{name}", value, "ms", reference, value / reference))
     return measures
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """The value below which this share lies."""
-    return statistics.quantiles(values, n=100, method="inclusive")[round(share * 100) - 1]
 
 
 async def probe(kind: str, address: str) -> list[float]:

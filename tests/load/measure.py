@@ -1,5 +1,7 @@
 """What a benchmark reports."""
 
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -12,3 +14,8 @@ class Measure:
     unit: str
     reference: float | None
     ratio: float | None
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value below which this share of at least two values lies."""
+    return statistics.quantiles(values, n=100, method="inclusive")[round(share * 100) - 1]

@@ -7,7 +7,7 @@ the last ``kept`` of them belong to the emergency lane, which must get through w
 from collections.abc import Callable
 
 from town_kit import telemetry
-from town_kit.asgi import App, Receive, Scope, Send, send_problem
+from town_kit.asgi import App, Receive, Scope, Send, rendered
 from town_kit.problems import Overloaded
 
 SLOTS = 64
@@ -39,6 +39,9 @@ class Admission:
         self.ordinary = slots - kept
         self.privileged = privileged
         self.in_flight = 0
+        self._refusal = rendered(
+            Overloaded("少し待ってから、もう一度送ってください。", retry_after=RETRY_AFTER_SECONDS)
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit or refuse; health checks and anything but HTTP pass."""
@@ -47,8 +50,9 @@ class Admission:
             return
         if self.in_flight >= self.ordinary and not (self.in_flight < self.slots and self.privileged(scope)):
             telemetry.count("requests_refused", reason=Overloaded.slug)
-            refusal = Overloaded("少し待ってから、もう一度送ってください。", retry_after=RETRY_AFTER_SECONDS)
-            await send_problem(send, refusal)
+            start, body = self._refusal  # made beforehand: refusing must cost next to nothing
+            await send({"type": "http.response.start", **start})
+            await send({"type": "http.response.body", "body": body})
             return
         self.in_flight += 1
         try:

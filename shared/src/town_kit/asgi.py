@@ -22,10 +22,10 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return None
 
 
-async def send_problem(
-    send: Send, problem: Problem, *, trace_id: str | None = None, headers: Iterable[Header] = ()
-) -> None:
-    """Answer with a problem document (RFC 9457), from a layer that has no framework around it."""
+def rendered(
+    problem: Problem, *, trace_id: str | None = None, headers: Iterable[Header] = ()
+) -> tuple[dict[str, Any], bytes]:
+    """A problem document (RFC 9457) as bytes: status and headers of the answer, and its body."""
     body = json.dumps(problem.document(trace_id=trace_id), ensure_ascii=False).encode()
     fields = [
         (b"content-type", b"application/problem+json"),
@@ -33,5 +33,13 @@ async def send_problem(
         *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in problem.headers.items()),
         *headers,
     ]
-    await send({"type": "http.response.start", "status": problem.status, "headers": fields})
+    return {"status": problem.status, "headers": fields}, body
+
+
+async def send_problem(
+    send: Send, problem: Problem, *, trace_id: str | None = None, headers: Iterable[Header] = ()
+) -> None:
+    """Answer with a problem document (RFC 9457), from a layer that has no framework around it."""
+    start, body = rendered(problem, trace_id=trace_id, headers=headers)
+    await send({"type": "http.response.start", **start})
     await send({"type": "http.response.body", "body": body})

@@ -29,7 +29,7 @@ class Job:
         name: unique in the service; also the name of its lock.
         every: pause after a run that found nothing.
         run: does a batch and answers how much it did; more than 0 runs it again at once.
-        urgent: an emergency lane; runs without yielding to the others.
+        urgent: an emergency lane; woken by ``town_kit.messaging.notify.urgent``, and never behind the others.
     """
 
     name: str

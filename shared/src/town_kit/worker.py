@@ -1,4 +1,8 @@
-"""The worker of a service: its relay, its consumers and its jobs, each restarted with back-off when it fails."""
+"""The worker of a service: its relay, its consumers and its jobs, each restarted with back-off when it fails.
+
+The urgent jobs (緊急情報の便) may run in a process of their own, so that no ordinary work stands before them; they are
+woken by the commit that has work for them.
+"""
 
 import asyncio
 import random
@@ -10,6 +14,7 @@ from functools import partial
 import structlog
 
 from town_kit.housekeeping import standard_jobs
+from town_kit.messaging import notify
 from town_kit.messaging.consumer import run_consumer
 from town_kit.messaging.relay import run_relay
 from town_kit.service import Job, Service
@@ -18,18 +23,49 @@ log = structlog.get_logger(__name__)
 LONGEST_PAUSE = 30.0
 
 
-async def work(service: Service) -> None:
-    """Run the worker of ``service`` until cancelled; its database pool and resources are opened and closed here."""
+async def work(service: Service, *, ordinary: bool = True, urgent: bool = True) -> None:
+    """Run the worker of ``service`` until cancelled; its database pool and resources are opened and closed here.
+
+    Args:
+        service: whose work it is.
+        ordinary: run the relay, the consumers and every job that is not urgent.
+        urgent: run the urgent jobs.
+    """
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(service.database.running())
         for resource in service.resources:
             await stack.enter_async_context(resource())
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(keep_running(f"{service.name}.relay", lambda: run_relay(service)))
-            for consumer in service.consumers:
-                tasks.create_task(keep_running(consumer.name, partial(run_consumer, service, consumer)))
-            for job in (*standard_jobs(service), *service.jobs):
-                tasks.create_task(run_job(service, job))
+            if ordinary:
+                tasks.create_task(keep_running(f"{service.name}.relay", lambda: run_relay(service)))
+                for consumer in service.consumers:
+                    tasks.create_task(keep_running(consumer.name, partial(run_consumer, service, consumer)))
+                for job in (*standard_jobs(service), *ordinary_jobs(service)):
+                    tasks.create_task(run_job(service, job))
+            if urgent and urgent_jobs(service):
+                tasks.create_task(_run_urgent(service))
+
+
+def urgent_jobs(service: Service) -> list[Job]:
+    """The jobs of the emergency lane."""
+    return [job for job in service.jobs if job.urgent]
+
+
+def ordinary_jobs(service: Service) -> list[Job]:
+    """The jobs that may wait for the emergency lane."""
+    return [job for job in service.jobs if not job.urgent]
+
+
+async def _run_urgent(service: Service) -> None:
+    due = {job.name: asyncio.Event() for job in urgent_jobs(service)}
+
+    def wake() -> None:
+        for event in due.values():
+            event.set()
+
+    async with notify.listening(service.database, notify.URGENT_CHANNEL, wake), asyncio.TaskGroup() as tasks:
+        for job in urgent_jobs(service):
+            tasks.create_task(run_job(service, job, due[job.name]))
 
 
 async def keep_running(name: str, start: Callable[[], Awaitable[None]]) -> None:
@@ -47,8 +83,12 @@ async def keep_running(name: str, start: Callable[[], Awaitable[None]]) -> None:
         pause = min(pause * 2, LONGEST_PAUSE)
 
 
-async def run_job(service: Service, job: Job) -> None:
-    """Run a job for ever: at once again while it finds work, else after ``every``; after a failure with back-off."""
+async def run_job(service: Service, job: Job, due: asyncio.Event | None = None) -> None:
+    """Run a job for ever: at once again while it finds work, else after ``every``; after a failure with back-off.
+
+    ``due``, set by anybody, ends a pause.
+    """
+    woken = due or asyncio.Event()
     pause = job.every
     while True:
         try:
@@ -57,4 +97,4 @@ async def run_job(service: Service, job: Job) -> None:
         except Exception:
             log.exception("job_failed", service=service.name, job=job.name)
             pause = min(max(pause * 2, timedelta(seconds=0.5)), timedelta(seconds=LONGEST_PAUSE))
-        await asyncio.sleep(pause.total_seconds())
+        await notify.wait(woken, pause.total_seconds())

@@ -1,4 +1,4 @@
-"""The bodies of the town's processes on one box: web, worker, vault. Each runs after the fork, on a loop of its own."""
+"""The bodies of the processes on one box: web, emergency, worker, vault. Each runs after the fork, on its own loop."""
 
 import asyncio
 import socket
@@ -62,15 +62,26 @@ def web(
 
 
 def worker(town: Town) -> Callable[[], int]:
-    """The worker: relays, consumers and jobs of every service outside the vault."""
+    """The worker: relays, consumers and jobs of every service outside the vault, but not the urgent ones."""
 
     async def body(stop: asyncio.Event) -> None:
         services = [town.service(entry.name, Process.WORKER) for entry in town.entries()]
         await _check_durable(town, services)
-        async with serving.working([partial(work, service) for service in services]):
+        async with serving.working([partial(work, service, urgent=False) for service in services]):
             await stop.wait()
 
     return partial(_run, town, "worker", body)
+
+
+def emergency(town: Town) -> Callable[[], int]:
+    """The emergency lane: the urgent jobs alone, which wait neither for the worker's turn nor for its niceness."""
+
+    async def body(stop: asyncio.Event) -> None:
+        services = [town.service(entry.name, Process.WORKER) for entry in town.entries() if entry.urgent]
+        async with serving.working([partial(work, service, ordinary=False) for service in services]):
+            await stop.wait()
+
+    return partial(_run, town, "emergency", body)
 
 
 def vault(town: Town, listening: Sequence[socket.socket], account: Account) -> Callable[[], int]:

@@ -32,6 +32,7 @@ class Entry:
         command: module and object of its command line, for a process of its own.
         serves: it answers requests (the connector only works).
         vault: it runs in the vault's process.
+        urgent: it has urgent jobs, which run in a process of their own.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Entry:
     command: str
     serves: bool = True
     vault: bool = False
+    urgent: bool = False
 
 
 ENTRIES: tuple[Entry, ...] = (
@@ -77,6 +79,7 @@ ENTRIES: tuple[Entry, ...] = (
         town_notifications.main.create_service,
         town_notifications.main.MIGRATIONS,
         "town_notifications.cli:app",
+        urgent=True,
     ),
     Entry(
         "gateway",

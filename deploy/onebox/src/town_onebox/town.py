@@ -96,6 +96,8 @@ def run(choices: Choices, console: Console, last: Callable[[Town], Sequence[Part
             otlp_endpoint=os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
         )
         parts = [*_sandbox(town), *_web(town, public, internal)]
+        if any(entry.urgent for entry in town.entries()):
+            parts.append(Part("emergency", processes.emergency(town)))
         if town.entries():
             parts.append(Part("worker", processes.worker(town), nice=WORKER_NICE))
         if town.entries(vault=True):

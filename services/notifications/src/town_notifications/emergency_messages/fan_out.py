@@ -4,6 +4,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from town_kit.messaging import notify
 from town_notifications.channels import Channel, Lane
 from town_notifications.deliveries import State as DeliveryState
 from town_notifications.deliveries import cancel_queued, planned
@@ -46,6 +47,7 @@ async def _write_batch(session: AsyncSession, wired: Ports, message: EmergencyMe
         message.reached_to = everyone[-1].person_id
     if len(everyone) < BATCH:
         message.dispatch()
+    notify.urgent(session)  # the senders of this lane have work
     return len(everyone) or 1
 
 

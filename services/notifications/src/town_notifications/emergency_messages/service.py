@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from town_kit.auth import Principal
 from town_kit.ids import new_id, reference
+from town_kit.messaging import notify
 from town_notifications.emergency_messages import repository
 from town_notifications.emergency_messages.domain import Content, State, Status, move
 from town_notifications.emergency_messages.errors import PreviewOutdated
@@ -49,6 +50,7 @@ def confirm(
         settled=True,
     )
     session.add(message)
+    notify.urgent(session)
     return message
 
 
