@@ -6,6 +6,7 @@ A general HTTP client costs as much CPU as the service it measures, and both sta
 import asyncio
 import re
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +50,7 @@ class _Connection(asyncio.Protocol):
     """One connection with one request in flight."""
 
     def __init__(self) -> None:
-        self.open = False
+        self.open = self.used = False
         self._transport: Any = None
         self._waiting: asyncio.Future[Answer] | None = None
         self._received = bytearray()
@@ -80,6 +81,7 @@ class _Connection(asyncio.Protocol):
         raw, at = bytes(self._received), self._body_at
         self._received.clear()
         self._body_at = self._length = -1
+        self.used = True
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(Answer(int(raw[9:12]), raw[:at], raw[at:]))
 
@@ -98,30 +100,51 @@ class _Connection(asyncio.Protocol):
 
 
 class Sender:
-    """Connections to one address, the one used last first; a new one is opened when all are busy."""
+    """Connections to one address, each used in its turn; a new one is opened when all are busy.
 
-    def __init__(self, url: str) -> None:
+    In turn, because a process that refuses is quick: whoever takes the connection used last would go on asking it.
+
+    Args:
+        url: where they lead.
+        connections: opened at once at the first request, so that they are spread over the processes that listen.
+    """
+
+    def __init__(self, url: str, *, connections: int = 0) -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 80
-        self._idle: list[_Connection] = []
+        self._wanted = connections
+        self._idle: deque[_Connection] = deque()
         self._all: list[_Connection] = []
 
     async def send(self, content: bytes) -> Answer:
-        """The answer to a request.
+        """The answer to a request; on a kept connection that the other side has just closed it is sent once more.
+
+        Every request here may be repeated: it reads, or it carries a key.
 
         Raises:
-            Cut: none came.
+            Cut: no answer came.
         """
         connection = await self._connection()
-        answer = await connection.ask(content)
+        try:
+            answer = await connection.ask(content)
+        except Cut:
+            if not connection.used:
+                raise
+            connection = await self._open()
+            answer = await connection.ask(content)
         self._idle.append(connection)
         return answer
 
     async def _connection(self) -> _Connection:
+        wanted, self._wanted = self._wanted, 0
+        self._idle.extend([await self._open() for _ in range(wanted)])
         while self._idle:
-            connection = self._idle.pop()
+            connection = self._idle.popleft()
             if connection.open:
                 return connection
+        return await self._open()
+
+    async def _open(self) -> _Connection:
         try:
             _, made = await asyncio.get_running_loop().create_connection(_Connection, self._host, self._port)
         except OSError:
