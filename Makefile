@@ -18,7 +18,7 @@ export PYTHONDONTWRITEBYTECODE ?= 1
 .DEFAULT_GOAL := help
 # Folders have the names of some: without this line make would take them for done.
 .PHONY: help setup run reset test test-fast check lint types imports security lock bench kafka contracts \
-	contracts-up-to-date contract-lint fuzz sbom audit assumptions assumptions-marked manifests network-policies \
+	faults contracts-up-to-date contract-lint fuzz sbom audit assumptions assumptions-marked manifests network-policies \
 	deploy-secrets where new-slice format
 
 help: ## list the commands

@@ -14,6 +14,7 @@ APPLICATION = {
     "state_label": "受付済",
     "next_step": "担当課が審査します。",
     "expected_on": "2027-02-03",
+    "state_since": "2027-01-04T09:30:00+00:00",
     "received_at": "2027-01-04T00:00:00+00:00",
 }
 MESSAGE = {"title": "お知らせ", "body": "本文", "created_at": "2027-01-05T00:00:00+00:00", "application_id": ID}
@@ -47,3 +48,13 @@ def test_messages_and_applications_stand_in_one_inbox_the_newest_first() -> None
 
     assert [one.kind for one in inbox] == ["message", "application"]
     assert {one.application_id for one in inbox} == {UUID(ID)}
+
+
+def test_an_application_moves_up_when_something_happens_to_it() -> None:
+    decided = APPLICATION | {"state_since": "2027-01-06T00:00:00+00:00"}
+
+    inbox = service.newest_first(
+        [service.from_message(MESSAGE)], [service.from_application(service.my_application(decided, {}))]
+    )
+
+    assert [one.kind for one in inbox] == ["application", "message"]

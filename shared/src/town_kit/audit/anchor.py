@@ -24,7 +24,7 @@ _CONSUMER = "audit-anchor"
 _HEAD = text("SELECT seq, hash FROM audit_chain ORDER BY seq DESC LIMIT 1")
 _POSTED = "SELECT sequence FROM inbox WHERE consumer = :consumer AND topic = :topic AND key = :key"
 _PLACE = text(_POSTED)
-_WAITING_SINCE = text(f"SELECT chained_at FROM audit_chain WHERE seq > coalesce(({_POSTED}), 0) ORDER BY seq LIMIT 1")  # noqa: S608
+_WAITING_SINCE = text(f"SELECT chained_at FROM audit_chain WHERE seq > coalesce(({_POSTED}), 0) ORDER BY seq LIMIT 1")  # noqa: S608 - constants
 _MARK = text(
     "INSERT INTO inbox (consumer, topic, key, sequence) VALUES (:consumer, :topic, :key, :seq)"
     " ON CONFLICT (consumer, topic, key) DO UPDATE SET sequence = excluded.sequence"

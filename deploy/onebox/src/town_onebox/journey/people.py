@@ -2,32 +2,28 @@
 
 import asyncio
 import base64
-import csv
-import io
 import json
 import re
 import secrets
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from town_kit.clock import JST, SystemClock
+from town_kit.clock import SystemClock
 from town_kit.ids import new_id
 from town_onebox.assembly import Town
 from town_onebox.core_systems import core_systems
 from town_sandbox.core_system.linkage import ASSERTION_TYPE
-from town_sandbox.jpki import DEMO_HOLDERS, VirtualCard
+from town_sandbox.jpki import JpkiTestAuthority, VirtualCard, number_link_file
 from town_sandbox.jws import sign_hs256
 from town_sandbox.main import open_card
 
 CARDS = ("hanako", "taro", "fumi")
 CODE_SECONDS = 30.0
 _CODE = re.compile(r"\b\d{6}\b")
-_PURPOSES = {"sign": "1", "auth": "2"}
 
 
 class Refused(Exception):
@@ -124,33 +120,12 @@ async def link_numbers(town: Town, client: httpx.AsyncClient) -> None:
     """Import the 番号紐付 file of the demo cards, so that both certificates of a card belong to one person."""
     administrator = await staff(client, "administrator")
     headers = {**administrator.headers, "Content-Type": "text/csv"}
-    preview = await client.post("/identity/v1/number-links", content=number_link_file(town, CARDS), headers=headers)
+    authority = JpkiTestAuthority.load(town.place.sandbox / "jpki")
+    content = number_link_file(authority, [card(town, name) for name in CARDS])
+    preview = await client.post("/identity/v1/number-links", content=content, headers=headers)
     found = told(preview)
     apply = {**administrator.headers, "If-Match": preview.headers["etag"]}
     told(await client.post(f"/identity/v1/number-links/{found['id']}/apply", headers=apply))
-
-
-def number_link_file(town: Town, names: Sequence[str]) -> bytes:
-    """The 番号紐付 file (sandbox profile) of demo cards."""
-    text = io.StringIO()
-    rows = csv.writer(text)
-    rows.writerow(
-        ["宛名番号", "電子証明書シリアル番号", "証明書種別", "認証局世代", "有効期間開始日", "有効期間満了日"]
-    )
-    for name in names:
-        own = card(town, name)
-        for purpose, certificate in (("sign", own.sign_certificate), ("auth", own.auth_certificate)):
-            rows.writerow(
-                [
-                    DEMO_HOLDERS[name].addressee_number,
-                    f"{certificate.serial_number:x}",
-                    _PURPOSES[purpose],
-                    "2024",
-                    f"{certificate.not_valid_before_utc.astimezone(JST):%Y%m%d}",
-                    f"{certificate.not_valid_after_utc.astimezone(JST):%Y%m%d}",
-                ]
-            )
-    return ("\ufeff" + text.getvalue()).encode()
 
 
 async def can_be_reached(client: httpx.AsyncClient, own: SignedIn, *, device: str, address: str, mailbox: str) -> None:

@@ -66,6 +66,7 @@ class MyApplication(Output):
     next_step: str = Field(description="つぎに起きること")
     expected_on: date | None = Field(description="結果が出る見込みの日")
     expected_label: str | None = Field(description="見込みの日（令和…年…月…日ごろ）")
+    state_since: datetime = Field(description="いまの状態になった日時")
     received_at: datetime
 
 

@@ -29,6 +29,7 @@ def my_application(application: Json, names: Mapping[str, str]) -> MyApplication
         next_step=application["next_step"],
         expected_on=expected,
         expected_label=f"{Wareki.of(expected).format()}ごろ" if expected else None,
+        state_since=datetime.fromisoformat(application["state_since"]),
         received_at=datetime.fromisoformat(application["received_at"]),
     )
 
@@ -57,7 +58,7 @@ def from_application(application: MyApplication) -> InboxEntry:
         kind="application",
         title=f"{application.title}：{application.label}",
         text=application.next_step,
-        at=application.received_at,
+        at=application.state_since,
         application_id=application.id,
     )
 

@@ -82,6 +82,7 @@ class Application(Base, Aggregate):
     receipt_no: Mapped[str | None] = mapped_column(Text)
     state: Mapped[str] = mapped_column(Text)
     status_sequence: Mapped[int] = mapped_column(default=0)
+    state_since: Mapped[datetime]
     received_at: Mapped[datetime]
     recorded_at: Mapped[datetime]
     due_on: Mapped[date | None]
@@ -142,6 +143,7 @@ class Application(Base, Aggregate):
         kind = move(current, to)
         self.state = to.value
         self.status_sequence += 1
+        self.state_since = at
         self.__dict__["new_transition"] = ApplicationTransition(
             application_id=self.id,
             sequence=self.status_sequence,

@@ -61,6 +61,7 @@ class ApplicationView(Output):
     state: str
     state_label: str
     next_step: str
+    state_since: datetime = Field(description="いまの状態になった日時")
     received_at: datetime
     expected_on: date | None
     decision: str | None
@@ -83,6 +84,7 @@ class ApplicationView(Output):
             state=state.value,
             state_label=LABELS[state],
             next_step=NEXT_STEPS[state],
+            state_since=application.state_since,
             received_at=application.received_at,
             expected_on=application.due_on,
             decision=application.decision,

@@ -1,9 +1,11 @@
 """From acceptance to completion: versions, states, who decides."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from town_kit.clock import FixedClock
 from town_kit.ids import new_id
 
 
@@ -26,19 +28,21 @@ async def press(api: Any, view: dict[str, Any], verb: str, body: Any = None, *, 
     return await api.client.post(f"/v1/applications/{view['id']}/{verb}", json=body, headers=headers)
 
 
-async def test_an_application_goes_from_acceptance_to_completion(api: Any) -> None:
+async def test_an_application_goes_from_acceptance_to_completion(api: Any, clock: FixedClock) -> None:
     view = await submitted(api)
     for verb, body, state in (
         ("accept", None, "accepted"),
         ("decide", {"decision": "approved"}, "approved"),
         ("complete", None, "completed"),
     ):
+        clock.advance(timedelta(minutes=1))
         answer = await press(api, view, verb, body)
         assert answer.status_code == 200, answer.text
         view = answer.json()
         assert view["state"] == state
     timeline = (await api.client.get(f"/v1/applications/{view['id']}/timeline", headers=api.resident())).json()
     assert [step["state"] for step in timeline] == ["submitted", "accepted", "approved", "completed"]
+    assert view["state_since"] == timeline[-1]["at"] != view["received_at"]
     events = await api.rows("SELECT sequence FROM outbox WHERE key = cast(:id AS uuid) ORDER BY seq", id=view["id"])
     assert [e.sequence for e in events] == [1, 2, 3, 4]
 

@@ -78,6 +78,14 @@ def test_every_fact_is_told_in_three_languages_without_personal_data(procedure: 
             assert template["title"] == template["title"].format(**values)
 
 
+@pytest.mark.parametrize("procedure", list(PROCEDURES.values()), ids=list(PROCEDURES))
+def test_no_sentence_is_built_around_a_date_that_may_be_unknown(procedure: Procedure) -> None:
+    for fact in FACTS:
+        for language, before in (("ja-simple", "： "), ("en", ": ")):
+            body = procedure.messages["templates"][fact][language]["body"]
+            assert body.count("{expected_date}") == body.count(before + "{expected_date}"), (fact, language)
+
+
 def test_the_claim_is_decided_by_the_core_system_and_the_certification_by_staff() -> None:
     claim, certification = PROCEDURES["CH-01"], PROCEDURES["LC-01"]
     assert (claim.business_id, claim.decided_by, claim.requires_signature) == ("027", "core", True)
