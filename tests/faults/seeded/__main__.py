@@ -1,0 +1,80 @@
+"""`make faults SEEDED=1`: five broken towns, and whether the fault run finds each."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.faults.seeded.builds import BUILDS, Build, make
+
+from town_kit.messaging.kafka_node import LIBS
+from town_kit.testing.kafka import jars_folder
+
+ROOT = Path(__file__).parents[3]
+AT_MOST_SECONDS = 300.0
+PATIENCE_SECONDS = 20.0  # what is lost never comes, so waiting for quiet is of no use
+LOST_OR_DOUBLED = ("lost", "duplicated")
+
+
+def main() -> int:
+    """Try every build; 1 when one was not found."""
+    names = [build.name for build in BUILDS]
+    parser = argparse.ArgumentParser(prog="make faults SEEDED=1", description=__doc__)
+    parser.add_argument("--only", default=",".join(names), help=f"some of: {', '.join(names)}")
+    parser.add_argument("--transport", choices=("pglog", "kafka"), default="pglog")
+    chosen = parser.parse_args()
+    wanted = chosen.only.split(",")
+    if unknown := set(wanted) - set(names):
+        parser.error(f"there is no build {', '.join(sorted(unknown))}")
+    found = [tried(build, chosen.transport) for build in BUILDS if build.name in wanted]
+    return int(not all(found))
+
+
+def tried(build: Build, transport: str) -> bool:
+    """Whether the fault run finds what is wrong with a build; tells it."""
+    began = time.monotonic()
+    total, said = counted(build, transport)
+    found = {name: total[name] for name in LOST_OR_DOUBLED if total.get(name)}
+    verdict = "found" if found else "NOT FOUND"
+    numbers = ", ".join(f"{name} {number}" for name, number in found.items()) or (said if not total else "nothing")
+    acked = f" of {total['acknowledged']} acknowledged" if found else ""
+    took = time.monotonic() - began
+    print(f"{verdict:10} {build.name:13} {numbers}{acked} ({took:.0f} s): {build.mistake}", flush=True)
+    return bool(found)
+
+
+def counted(build: Build, transport: str) -> tuple[dict[str, Any], str]:
+    """The totals of a fault run over a build; without any, the last thing it said."""
+    with tempfile.TemporaryDirectory(prefix="town-seeded-", dir="/var/tmp", ignore_cleanup_errors=True) as folder:
+        tree = Path(folder)
+        tree.chmod(0o755)
+        make(build, ROOT, tree)
+        command = [sys.executable, "-m", "tests.faults", "--transport", transport, "--json"]
+        command += ["--only", ",".join(build.faults or ("load",)), "--seconds", str(build.seconds)]
+        command += ["--rate", str(build.rate), "--patience", str(PATIENCE_SECONDS)]
+        done = subprocess.run(
+            command,
+            cwd=tree,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sources(tree)), LIBS: str(jars_folder())},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=AT_MOST_SECONDS,
+        )
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    said = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
+    return next((row for row in rows if row["name"] == "total"), {}), f"the run failed ({done.returncode}): {said}"
+
+
+def sources(tree: Path) -> list[str]:
+    """The folders from which the town is imported instead of the installed one."""
+    return [str(tree), *map(str, sorted(tree.glob("**/src")))]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
