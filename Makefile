@@ -71,8 +71,8 @@ lock: $(READY) ## compile requirements.lock from pyproject.toml
 bench: $(READY) ## run the benchmarks (JSON=1: one object a line; ONLY=lifecycle,relay)
 	@JSON=$(JSON) $(BIN)/python -m tests.load --only "$(ONLY)"
 
-faults: $(READY) ## kill, cut and starve a loaded town, then count (ONLY=F5,F6; JSON=1; LONG=1: the counts of a release)
-	@JSON=$(JSON) LONG=$(LONG) $(BIN)/python -m tests.faults --only "$(ONLY)"
+faults: $(READY) ## kill, cut and starve a loaded town, then count (ONLY=F5,F6; JSON=1; LONG=1: the counts of a release; SEEDED=1: find broken builds)
+	@JSON=$(JSON) LONG=$(LONG) $(BIN)/python -m tests.faults$(if $(SEEDED),.seeded) --only "$(ONLY)"
 
 kafka: $(READY) ## a real single-node Apache Kafka on loopback, until Ctrl-C
 	@$(BIN)/python -m town_onebox.kafka $(TOWN)/kafka

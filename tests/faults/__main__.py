@@ -51,6 +51,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
         "--long", action="store_true", default=os.environ.get("LONG") == "1", help="counts of a release"
     )
     parser.add_argument("--json", action="store_true", default=os.environ.get("JSON") == "1", help="one object a line")
+    parser.add_argument("--patience", type=float, default=QUIET_WITHIN, help="seconds to wait for quiet at the end")
     parser.add_argument("--keep", action="store_true", help="leave the town's directory where it is")
     chosen = parser.parse_args(arguments)
     chosen.only = {name.strip() for name in chosen.only.split(",") if name.strip()} or set(names)
@@ -79,7 +80,7 @@ async def run(chosen: argparse.Namespace, transport: str) -> list[Row]:
             await asyncio.sleep(chosen.seconds)
         tell(transport, "waiting for quiet")
         left = await quiet(
-            _town(ground), partial(tell, transport), seconds=QUIET_SECONDS[chosen.long], within=QUIET_WITHIN
+            _town(ground), partial(tell, transport), seconds=QUIET_SECONDS[chosen.long], within=chosen.patience
         )
         tell(transport, "counting")
         findings = await count(_town(ground), ground.book.read(), left)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from tests.faults.points import POINTS, dying_at
 from tests.faults.town import Ground
 
 TAKES_A_MOMENT = 30.0
@@ -16,7 +17,7 @@ class Fault:
     """One kind of fault.
 
     Attributes:
-        name: F1 to F15.
+        name: F1 to F15, or the place where a process dies.
         title: in words.
         inject: does it, given the number of the injection (0, 1 …), and returns when it is over.
         times: injections in a quick run.
@@ -64,4 +65,5 @@ FAULTS: tuple[Fault, ...] = (
     Fault("F2", "each API service is killed", killing(*SERVED), each(SERVED)),
     Fault("F3", "the relay is killed", killing("procedures-work")),
     Fault("F4", "each consumer is killed", killing(*CONSUMING), each(CONSUMING)),
+    *(Fault(point.name, point.title, dying_at(point), each(point.whose)) for point in POINTS),
 )
