@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session
 
 IDLE_SECONDS = 30.0
+SILENCE_SECONDS = 1.0
 _SETTINGS = text("SELECT set_config('town.principal', :principal, true), set_config('town.role', :role, true)")
 
 
@@ -44,6 +45,8 @@ class Database:
             hide_parameters=True,
             connect_args={
                 "timeout": 5,
+                # The server would have answered by then; a connection that does not is cut, and is given up.
+                "command_timeout": statement_timeout_ms / 1000 + SILENCE_SECONDS,
                 "prepared_statement_cache_size": 500,
                 "server_settings": {
                     "application_name": application,

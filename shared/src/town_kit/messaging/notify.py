@@ -159,7 +159,7 @@ class Notifier:
     async def _notify(self) -> None:
         if self._connection is None or self._connection.is_closed():
             settings = {"application_name": f"{self._service}.notifier"}
-            self._connection = await asyncpg.connect(self._dsn, timeout=5, server_settings=settings)
+            self._connection = await asyncpg.connect(self._dsn, timeout=5, command_timeout=5, server_settings=settings)
         channels, self._channels = self._channels, set()
         await self._connection.execute(_SAY, sorted(channels), self._service)
         self.sent += 1

@@ -33,6 +33,7 @@ KEEP = timedelta(days=14)
 STANDBY_SECONDS = 0.5
 CARE_SECONDS = 5.0
 PRUNE_SECONDS = 3600.0
+REPLAY_SECONDS = 600.0  # two weeks of events are marked in one statement
 SHORTEST_PAUSE = 0.05
 LONGEST_PAUSE = 2.0
 PRUNE_ROWS = 5_000
@@ -102,7 +103,7 @@ class Relay:
         # A mark that is lost with the server is made again: the event goes out twice and the inbox drops the repeat.
         settings = {"application_name": f"{self.service}.relay", "synchronous_commit": "off", "lock_timeout": "5000"}
         dsn = notify.plain_dsn(self.database.url)
-        connection = await asyncpg.connect(dsn, timeout=5, command_timeout=60, server_settings=settings)
+        connection = await asyncpg.connect(dsn, timeout=5, command_timeout=15, server_settings=settings)
         await connection.execute("SELECT set_config('town.role', 'service', false)")
         return connection
 
@@ -316,7 +317,8 @@ async def replay(
     Consumers drop what they have done; a log that was restored gets what it misses. Returns how many.
     """
     begin = since or await connection.fetchval("SELECT '-infinity'::timestamptz")
-    status = await connection.execute(_REPLAY, begin, list(topics) if topics is not None else None)
+    wanted = list(topics) if topics is not None else None
+    status = await connection.execute(_REPLAY, begin, wanted, timeout=REPLAY_SECONDS)
     return int(status.split()[-1])
 
 
