@@ -30,7 +30,7 @@ from town_onebox.testing import Collector, RunningTown
 ROOT = Path(__file__).parents[1]
 NOWHERE = "http://127.0.0.1:9"
 GENEROUS = {"quota": 1_000_000, "window": 60}  # for callers that do a year's work in a minute
-OUTSIDE = ("mynaportal", "fcm", "smtp", "smtp_control", "core_system", "oidc", "audit_anchor")
+OUTSIDE = ("mynaportal", "fcm", "smtp", "smtp_control", "core_system", "oidc", "audit_anchor", "partner")
 
 
 @dataclass

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from town_identity.settings import IdentitySettings
 from town_kit.db.server import dsn, sqlalchemy_url
 from town_kit.service import Service
 from town_kit.settings import ServiceSettings, Zone, service_prefix
@@ -19,6 +21,7 @@ from town_onebox.secrets import Keys, Passwords, Secrets
 SANDBOX_SECONDS = 60.0
 IN_PROCESS = ("identity", "procedures", "notifications")
 OUTER = frozenset({"notifications"})  # INTERNET: inner zones hear its events, nobody calls it from inside
+PARTNER_ORIGIN = "https://partner.example"
 LOG_DATABASES = {Zone.INTERNET: "events_internet", Zone.LGWAN: "events_lgwan", Zone.MY_NUMBER: "events_my_number"}
 
 
@@ -201,11 +204,20 @@ def _sandbox_identity(town: Town) -> dict[str, Any]:
         "oidc_client_id": oidc["client_id"],
         "oidc_client_secret": oidc["client_secret"],
         "oidc_redirect_uri": redirect_uri(town),
+        "resident_apps": {
+            **IdentitySettings.model_fields["resident_apps"].get_default(call_default_factory=True),
+            _credentials(town)["partner"]["client_id"]: PARTNER_ORIGIN,
+        },
     }
 
 
 def _sandbox_gateway(town: Town) -> dict[str, Any]:
-    return {"webhook_secret": _credentials(town)["portal"]["webhook_secret"]}
+    credentials, partner = _credentials(town), urlsplit(town.sandbox_addresses()["partner"]).netloc
+    return {
+        "webhook_secret": credentials["portal"]["webhook_secret"],
+        "callback_hosts": {credentials["partner"]["client_id"]: [partner]},
+        "callback_loopback": [partner],
+    }
 
 
 def _sandbox_connector(town: Town) -> dict[str, Any]:

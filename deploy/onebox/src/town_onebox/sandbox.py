@@ -28,6 +28,7 @@ def configure(town: Town) -> None:
         webhook_url=f"{town.public_url}/webhooks/mynaportal",
         identity_address=f"{town.public_url}/identity",
         identity_audience=town.issuer,
+        gateway_address=town.public_url,
         data_linkage_address=town.vault_url,
         core_systems={
             business_id: CoreSystemConfig(

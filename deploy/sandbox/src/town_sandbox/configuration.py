@@ -47,6 +47,13 @@ class CoreSystemClient(BaseModel, frozen=True):
     client_secret: str = Field(min_length=32)
 
 
+class PartnerClient(BaseModel, frozen=True):
+    """The operator of a residents' app: one client id for its app and for its server (private_key_jwt)."""
+
+    client_id: str
+    signing_key: str = Field(description="ES256 private key of the partner's server, PEM")
+
+
 class Credentials(BaseModel, frozen=True):
     """``credentials.json``."""
 
@@ -56,6 +63,7 @@ class Credentials(BaseModel, frozen=True):
         description="service-account file as Google gives it, without token_uri"
     )
     core_systems: dict[str, CoreSystemClient] = Field(description="業務ID → client")
+    partner: PartnerClient = Field(default_factory=lambda: _partner_client())
 
 
 class CoreSystemConfig(BaseModel, frozen=True):
@@ -75,6 +83,7 @@ class Config(BaseModel, frozen=True):
     municipality_code: str = "174611"
     webhook_url: str | None = None
     identity_address: str | None = Field(None, description="http://… or unix:/path of a socket; the token endpoint")
+    gateway_address: str | None = Field(None, description="http://…; where a partner registers its callback")
     identity_audience: str | None = Field(None, description="`aud` of the client assertion: the issuer of identity")
     data_linkage_address: str | None = Field(None, description="http://… or unix:/path of standardization's listener")
     core_systems: dict[str, CoreSystemConfig] = Field(default_factory=dict)
@@ -129,13 +138,17 @@ def prepare(directory: Path, businesses: Iterable[str] = ()) -> Credentials:
     held = Credentials.model_validate_json(path.read_bytes()) if path.exists() else _issue(directory)
     missing = {business: _core_system_client() for business in businesses if business not in held.core_systems}
     made = held.model_copy(update={"core_systems": held.core_systems | missing})
-    if missing or not path.exists():
+    if missing or not path.exists() or "partner" not in held.model_fields_set:
         write_json(path, made.model_dump(mode="json"), mode=0o600)
     return made
 
 
 def _core_system_client() -> CoreSystemClient:
     return CoreSystemClient(client_id=_letters(32), client_secret=_letters(48))
+
+
+def _partner_client() -> PartnerClient:
+    return PartnerClient(client_id="sandbox-partner-app", signing_key=_pem(ec.generate_private_key(ec.SECP256R1())))
 
 
 def _issue(directory: Path) -> Credentials:
@@ -153,6 +166,7 @@ def _issue(directory: Path) -> Credentials:
         ),
         fcm_service_account=_service_account("anamizu-sandbox"),
         core_systems={},
+        partner=_partner_client(),
     )
 
 

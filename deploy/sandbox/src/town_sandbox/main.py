@@ -29,10 +29,11 @@ from town_sandbox.jpki import DEMO_HOLDERS, JpkiTestAuthority, VirtualCard
 from town_sandbox.mynaportal import server as mynaportal
 from town_sandbox.mynaportal.package import Card
 from town_sandbox.oidc import server as oidc
+from town_sandbox.partner import server as partner
 from town_sandbox.smtp import server as smtp
 
 LISTS_EVERY_SECONDS = 6 * 3600
-NAMES = ("mynaportal", "fcm", "smtp", "smtp_control", "core_system", "oidc", "audit_anchor")
+NAMES = ("mynaportal", "fcm", "smtp", "smtp_control", "core_system", "oidc", "audit_anchor", "partner")
 
 app = typer.Typer(no_args_is_help=True, help="The outside world of the town, simulated on loopback.")
 Directory = Annotated[Path, typer.Option(help="where ledgers, cards, addresses.json and credentials.json are kept")]
@@ -86,6 +87,7 @@ def create_counterparts(place: Place, smtp_socket: socket.socket) -> list[Counte
         core_system.create(place),
         oidc.create(place),
         audit_anchor.create(place),
+        partner.create(place),
     ]
 
 

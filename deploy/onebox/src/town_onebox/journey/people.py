@@ -82,6 +82,22 @@ async def resident(town: Town, client: httpx.AsyncClient, name: str) -> SignedIn
     return SignedIn(session["access_token"], session["expires_in"], session["person_id"])
 
 
+async def resident_by_partner(town: Town, client: httpx.AsyncClient, name: str) -> SignedIn:
+    """Sign in with a card in the app of the sandbox's partner, which speaks to identity itself."""
+    own = card(town, name)
+    partner = json.loads((town.place.sandbox / "credentials.json").read_text())["partner"]["client_id"]
+    body = {"client_id": partner}
+    challenge = told(await client.post("/identity/v1/login-challenges", json=body, headers=_once()))
+    answer = {
+        "challenge_id": challenge["challenge_id"],
+        "certificate": base64.b64encode(own.auth_der).decode(),
+        "signature": base64.b64encode(own.sign_login(base64.b64decode(challenge["to_be_signed"]))).decode(),
+        "device_name": "見本のスマートフォン",
+    }
+    session = told(await client.post("/identity/v1/resident-sessions", json=answer, headers=_once()))
+    return SignedIn(session["access_token"], session["expires_in"], session["person_id"])
+
+
 async def staff(client: httpx.AsyncClient, hint: str) -> SignedIn:
     """Sign in as a member of staff: to the directory with PKCE, as ``hint``, and back with its code."""
     begun = told(await client.post("/identity/v1/staff-authorizations"))

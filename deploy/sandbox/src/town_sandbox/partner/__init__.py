@@ -1,0 +1,1 @@
+"""The operator of a residents' app: registers a callback at the town and hears how its applications go on."""
