@@ -9,8 +9,7 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 
-from town_gateway.forwarding import BODILESS, Forwarder, inner_scope, request_headers
-from town_gateway.patience import in_time
+from town_gateway.forwarding import Forwarder, inner_scope, request_headers
 from town_gateway.rate_limit import RateLimiter, Verdict
 from town_gateway.routes import Match, RouteTable
 from town_kit import telemetry
@@ -23,7 +22,6 @@ _TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 _BEARER = {"WWW-Authenticate": "Bearer"}
-BODY_SECONDS = 10.0
 EMERGENCY_SCOPE = "emergency-messages:send"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -81,8 +79,6 @@ class Front:
             return
         ours = [(b"x-request-id", request_id), (b"traceparent", traceparent), *_forwarded(scope, client)]
         headers = request_headers(scope["headers"], ours)
-        if scope["method"] not in BODILESS:
-            receive = in_time(receive, BODY_SECONDS)
         if match is None:
             scope["headers"] = headers
             await self.own(scope, receive, _with_headers(send, answer, b""))

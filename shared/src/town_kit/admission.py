@@ -1,13 +1,15 @@
 """Admission (流入制御): the first layer of a process. Who does not fit is told so at once instead of waiting.
 
 A process that takes more requests than it can finish answers all of them late. So at most ``slots`` are in flight;
-the last ``kept`` of them belong to the emergency lane, which must get through when everybody else is calling.
+the last ``kept`` of them belong to the emergency lane, which must get through when everybody else is calling. And
+nobody holds a slot by sending slowly (:mod:`town_kit.bodies`).
 """
 
 from collections.abc import Callable
 
 from town_kit import telemetry
-from town_kit.asgi import App, Receive, Scope, Send, rendered
+from town_kit.asgi import App, Receive, Scope, Send, header, rendered
+from town_kit.bodies import Body, has_body
 from town_kit.problems import Overloaded
 
 SLOTS = 64
@@ -48,11 +50,14 @@ class Admission:
         if scope["type"] != "http" or scope["path"] in HEALTH:
             await self.app(scope, receive, send)
             return
+        if has_body(scope):
+            body = Body(receive, send, expects=header(scope, b"expect") is not None)
+            receive, send = body.receive, body.send
         if self.in_flight >= self.ordinary and not (self.in_flight < self.slots and self.privileged(scope)):
             telemetry.count("requests_refused", reason=Overloaded.slug)
-            start, body = self._refusal  # made beforehand: refusing must cost next to nothing
+            start, content = self._refusal  # made beforehand: refusing must cost next to nothing
             await send({"type": "http.response.start", **start})
-            await send({"type": "http.response.body", "body": body})
+            await send({"type": "http.response.body", "body": content})
             return
         self.in_flight += 1
         try:
