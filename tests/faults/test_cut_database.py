@@ -11,7 +11,8 @@ from tests.faults.proxy import Proxy
 
 from town_kit.db import Database
 from town_kit.db.errors import refusal_of
-from town_kit.testing import PostgresServer
+from town_kit.messaging import notify
+from town_kit.testing import PostgresServer, eventually
 from town_procedures.main import MIGRATIONS
 
 SILENCES = {
@@ -40,6 +41,27 @@ async def cut(postgres_server: PostgresServer) -> AsyncIterator[tuple[Proxy, Dat
 async def ask(database: Database) -> int:
     async with database.begin() as session:
         return int((await session.execute(text("SELECT count(*) FROM applications"))).scalar_one())
+
+
+async def test_a_listener_whose_connection_was_cut_hears_again(
+    cut: tuple[Proxy, Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy, database = cut
+    monkeypatch.setattr(notify, "HEARTBEAT_SECONDS", 0.5)
+    heard = asyncio.Event()
+
+    async def hears() -> bool:
+        async with database.begin() as session:
+            await session.execute(text("SELECT pg_notify('cut', '')"))
+        await asyncio.sleep(0.1)
+        return heard.is_set()
+
+    async with notify.listening(database, "cut", heard.set):
+        await eventually(hears)
+        await database.engine.dispose()
+        proxy.half_open()
+        heard.clear()
+        await eventually(hears, within=30)
 
 
 @pytest.mark.parametrize("silence", SILENCES)

@@ -25,6 +25,7 @@ URGENT_CHANNEL = "town_urgent"
 SPACING_SECONDS = 0.005
 IDLE_SECONDS = 30.0
 POLL_SECONDS = 0.25
+HEARTBEAT_SECONDS = 10.0
 RECONNECT_SECONDS = 1.0
 
 _URGENT = "town_urgent_work"
@@ -86,7 +87,8 @@ async def listening(database: Database, channel: str, call: Callable[[], None]) 
 async def _listen(dsn: str, channel: str, call: Callable[[], None]) -> None:
     while True:
         try:
-            connection = await asyncpg.connect(dsn, timeout=5, server_settings={"application_name": channel})
+            settings = {"application_name": channel}
+            connection = await asyncpg.connect(dsn, timeout=5, command_timeout=5, server_settings=settings)
         except (OSError, TimeoutError, asyncpg.PostgresError) as error:
             log.warning("listen_failed", channel=channel, error=type(error).__name__)
             await asyncio.sleep(RECONNECT_SECONDS)
@@ -95,9 +97,10 @@ async def _listen(dsn: str, channel: str, call: Callable[[], None]) -> None:
         connection.add_termination_listener(lambda _, ended=lost: ended.set())
         try:
             await connection.add_listener(channel, lambda *_: call())
-            await lost.wait()
-        except (asyncpg.PostgresError, asyncpg.InterfaceError):
-            pass  # it ended before it listened
+            while not await wait(lost, HEARTBEAT_SECONDS):
+                await connection.execute("SELECT 1")  # a connection that was cut says nothing, and would hear nothing
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            pass  # made anew
         finally:
             connection.terminate()
 
