@@ -1,14 +1,15 @@
 """Every query of messages; what a principal may see is part of the query."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, exists, false, or_, select
+from sqlalchemy import Select, exists, false, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from town_kit.auth import Principal, Role
+from town_kit.clock import JST
 from town_kit.problems import NotFound, PreconditionFailed
 from town_notifications.messages.domain import ListName, State
 from town_notifications.messages.models import Message
@@ -43,9 +44,7 @@ async def inbox(
     if unread:
         query = query.where(Message.read_at.is_(None))
     if after is not None:
-        created_at, last_id = after
-        older = and_(Message.created_at == created_at, Message.id < last_id)
-        query = query.where(or_(Message.created_at < created_at, older))
+        query = query.where(tuple_(Message.created_at, Message.id) < after)
     query = query.order_by(Message.created_at.desc(), Message.id.desc()).limit(limit + 1)
     return list((await session.execute(query)).scalars())
 
@@ -105,11 +104,10 @@ async def on_list(
     )
     query = query.where(Message.handled_at.is_not(None) if handled else Message.handled_at.is_(None))
     if listed_on is not None:
-        query = query.where(Message.listed_on == listed_on)
+        begin = datetime.combine(listed_on, time(), JST)  # said of the moment, because lists are in its order
+        query = query.where(Message.listed_at >= begin, Message.listed_at < begin + timedelta(days=1))
     if after is not None:
-        listed_at, last_id = after
-        newer = and_(Message.listed_at == listed_at, Message.id > last_id)
-        query = query.where(or_(Message.listed_at > listed_at, newer))
+        query = query.where(tuple_(Message.listed_at, Message.id) > after)
     query = query.order_by(Message.listed_at, Message.id).limit(limit + 1)
     return list((await session.execute(query)).scalars())
 

@@ -1,6 +1,6 @@
 """申請 — applications for a procedure and what becomes of them (行政手続法 第2章)."""
 
-from town_procedures.applications.domain import LABELS, OPEN, Channel, PartyRole, State, days_left
+from town_procedures.applications.domain import LABELS, Channel, PartyRole, State, days_left
 from town_procedures.applications.errors import ProcedureUnknown, RevisionNeedsClerk
 from town_procedures.applications.models import Application
 from town_procedures.applications.repository import by_receipt
@@ -31,11 +31,6 @@ def state_label(state: str) -> str:
     return LABELS[State(state)]
 
 
-def open_states() -> list[str]:
-    """The states in which somebody still has something to do."""
-    return sorted(state.value for state in OPEN)
-
-
 __all__ = [
     "MY_NUMBER_IN_TEXT",
     "TEXT_ROLE",
@@ -57,7 +52,6 @@ __all__ = [
     "digests",
     "documents_of",
     "find_one",
-    "open_states",
     "parties_of",
     "persons",
     "queue_page",

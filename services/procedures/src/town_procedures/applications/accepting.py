@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sqlalchemy import select
+from sqlalchemy import literal, select
 
 from town_kit.clock import Clock
 from town_kit.db import Database
@@ -24,9 +24,10 @@ async def accept_batch(database: Database, catalogue: Mapping[str, Procedure], c
     waiting = (
         select(Application)
         .where(
-            Application.state == State.SUBMITTED.value,
-            Application.channel == Channel.MYNAPORTAL.value,
-            Application.decided_by == Decider.CORE.value,
+            # Written out, not bound: that is how PostgreSQL knows the partial index of what waits here.
+            Application.state == literal(State.SUBMITTED.value, literal_execute=True),
+            Application.channel == literal(Channel.MYNAPORTAL.value, literal_execute=True),
+            Application.decided_by == literal(Decider.CORE.value, literal_execute=True),
             Application.procedure_code.in_(codes),
             ~Application.flags.contains([MY_NUMBER_IN_TEXT]),
         )

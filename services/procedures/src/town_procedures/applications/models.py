@@ -17,7 +17,8 @@ from town_procedures.base import Base
 class ApplicationParty(Base):
     """当事者: a person's part in an application; row security goes through these rows.
 
-    ``person_id`` is null until identity links the person; ``protected`` (支援措置) hides addresses.
+    ``person_id`` is null until identity links the person; ``protected`` (支援措置) hides addresses. ``received_at``
+    repeats the application's 到達, which never changes, so that one index holds a person's applications in order.
     """
 
     __tablename__ = "application_parties"
@@ -28,6 +29,7 @@ class ApplicationParty(Base):
     role: Mapped[str] = mapped_column(Text)
     person_id: Mapped[UUID | None]
     protected: Mapped[bool] = mapped_column(default=False)
+    received_at: Mapped[datetime]
 
 
 class ApplicationTransition(Base):

@@ -1,20 +1,27 @@
 """Every query of applications; what a principal may see is part of the query, for get, list and count alike."""
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, false, or_, select
+from sqlalchemy import BindParameter, Select, bindparam, false, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
 
 from town_kit.auth import Principal, Role
 from town_kit.problems import NotFound, PreconditionFailed
+from town_procedures.applications.domain import OPEN, State
 from town_procedures.applications.models import (
     Application,
     ApplicationDocument,
     ApplicationParty,
     ApplicationTransition,
 )
+
+# Written out, not bound: that is how PostgreSQL knows the partial index of what is open.
+_CLOSED: BindParameter[Any] = bindparam("closed", sorted(frozenset(State) - OPEN), expanding=True, literal_execute=True)
+# A list shows none of it, and it is most of a row.
+_CONTENT = (Application.answers, Application.my_numbers, Application.signature, Application.content_digest)
+_WITHOUT_CONTENT = tuple(defer(column, raiseload=True) for column in _CONTENT)
 
 
 def visible_to(principal: Principal) -> Select[Application]:
@@ -64,22 +71,36 @@ async def page(
     limit: int,
     state: str | None = None,
     procedure_code: str | None = None,
-    open_states: Sequence[str] | None = None,
+    only_open: bool = False,
 ) -> list[Application]:
-    """Up to ``limit + 1`` applications, newest first, behind the row ``after`` (received_at, id)."""
-    query = visible_to(principal)
+    """Up to ``limit + 1`` applications, newest first, without their content, behind ``after`` (received_at, id)."""
+    query = _newest_first(principal, after).options(*_WITHOUT_CONTENT)
     if state is not None:
         query = query.where(Application.state == state)
     if procedure_code is not None:
         query = query.where(Application.procedure_code == procedure_code)
-    if open_states is not None:
-        query = query.where(Application.state.in_(open_states))
+    if only_open:
+        query = query.where(Application.state.not_in(_CLOSED))
+    return list((await session.execute(query.limit(limit + 1))).scalars())
+
+
+def _newest_first(principal: Principal, after: tuple[Any, ...] | None) -> Select[Application]:
+    """What a principal may see in the order of its arrival, behind the row ``after``.
+
+    A resident's page is read off the index of her own parts in applications, which says the same as ``visible_to``:
+    however many she has, only the page is looked up. Staff read it off an index of applications.
+    """
+    if principal.role is not Role.RESIDENT:
+        at, key = Application.received_at, Application.id
+        query = visible_to(principal).order_by(at.desc(), key.desc())
+        return query if after is None else query.where(tuple_(at, key) < after)
+    at, key = ApplicationParty.received_at, ApplicationParty.application_id
+    parts = select(at, key).where(ApplicationParty.person_id == principal.id)
     if after is not None:
-        received_at, last_id = after
-        older = and_(Application.received_at == received_at, Application.id < last_id)
-        query = query.where(or_(Application.received_at < received_at, older))
-    query = query.order_by(Application.received_at.desc(), Application.id.desc()).limit(limit + 1)
-    return list((await session.execute(query)).scalars())
+        parts = parts.where(tuple_(at, key) < after)
+    mine = parts.distinct().order_by(at.desc(), key.desc()).subquery("mine")
+    query = select(Application).join(mine, mine.c.application_id == Application.id)
+    return query.order_by(mine.c.received_at.desc(), mine.c.application_id.desc())
 
 
 async def timeline(session: AsyncSession, application_id: UUID) -> list[ApplicationTransition]:

@@ -38,7 +38,7 @@ async def revise(session: AsyncSession, application: Application, submission: su
     )
     released = list(gone.scalars())
     await session.execute(delete(ApplicationParty).where(ApplicationParty.application_id == application.id))
-    session.add_all(submit.party_rows(application.id, parties))
+    session.add_all(submit.party_rows(application, parties))
     session.add_all(submit.document_rows(application.id, submission.documents))
     touch(session, subjects=[p.person_id for p in parties if p.person_id], fields=("answers",))
     return released

@@ -237,7 +237,7 @@ async def record(
     outbox.add(session, event, application)  # before the flush: a resident may not update the row until she is a party
     session.add(application)
     await session.flush()
-    session.add_all(party_rows(application.id, submission.parties))
+    session.add_all(party_rows(application, submission.parties))
     session.add_all(document_rows(application.id, submission.documents))
     await attachments.mark_used(session, [d.attachment_id for d in submission.documents if d.attachment_id])
     session.add(application.new_transition)
@@ -253,15 +253,16 @@ def party_refs(parties: Sequence[Party]) -> list[dict[str, Any]]:
     ]
 
 
-def party_rows(application_id: UUID, parties: Sequence[Party]) -> list[ApplicationParty]:
+def party_rows(application: Application, parties: Sequence[Party]) -> list[ApplicationParty]:
     """The rows row security goes through."""
     return [
         ApplicationParty(
             id=new_id(),
-            application_id=application_id,
+            application_id=application.id,
             role=p.role.value,
             person_id=p.person_id,
             protected=p.protected,
+            received_at=application.received_at,
         )
         for p in parties
     ]

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, false, or_, select
+from sqlalchemy import Select, false, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from town_kit.auth import Principal, Role
@@ -69,8 +69,6 @@ async def page(
     if reason is not None:
         query = query.where(QuarantinedPackage.reason == reason)
     if after is not None:
-        moment, last_id = after
-        older = and_(QuarantinedPackage.quarantined_at == moment, QuarantinedPackage.id < last_id)
-        query = query.where(or_(QuarantinedPackage.quarantined_at < moment, older))
+        query = query.where(tuple_(QuarantinedPackage.quarantined_at, QuarantinedPackage.id) < after)
     query = query.order_by(QuarantinedPackage.quarantined_at.desc(), QuarantinedPackage.id.desc())
     return list((await session.execute(query.limit(limit + 1))).scalars())

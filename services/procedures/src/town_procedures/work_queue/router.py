@@ -9,7 +9,7 @@ from town_kit.pagination import DEFAULT_LIMIT, Cursor, Limit, decode, encode
 from town_kit.routing import Actor, Audit, TownRouter, Tx
 from town_kit.schemas import Output, Page
 from town_kit.writing import touch
-from town_procedures.applications import State, days_left, open_states, persons, queue_page
+from town_procedures.applications import State, days_left, persons, queue_page
 from town_procedures.applications import state_label as label
 from town_procedures.ports import Wired
 from town_procedures.work_queue.counting import counts
@@ -66,7 +66,7 @@ async def list_work_queue(
         limit=limit,
         state=state.value if state else None,
         procedure_code=procedure_code,
-        open_states=None if state else open_states(),
+        only_open=state is None,
     )
     shown = rows[:limit]
     touch(tx, subjects=[p for row in shown for p in persons(row)], fields=("state",))
