@@ -37,6 +37,7 @@ DDL = (
 GENESIS = bytes(32)
 BATCH = 1_000
 EVENT_BYTES = 200_000
+_canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # made once: half the time of a hash
 _NAMESPACE = UUID("6f2f9b3e-6f0c-5d0a-9b7d-0d5b6f2f4c11")
 
 _HEAD = text("SELECT seq, hash, batch FROM audit_chain ORDER BY seq DESC LIMIT 1")
@@ -74,7 +75,7 @@ def canonical_record(row: Mapping[str, Any]) -> bytes:
     sorted compact form is the canonical one.
     """
     at: datetime = row["at"]
-    return json.dumps(
+    return _canonical(
         {
             "action": row["action"],
             "at": at.astimezone(UTC).isoformat(timespec="microseconds"),
@@ -88,9 +89,7 @@ def canonical_record(row: Mapping[str, Any]) -> bytes:
             "role": row["role"],
             "subjects": [str(subject) for subject in row["subjects"]],
             "trace_id": row["trace_id"],
-        },
-        ensure_ascii=False,
-        separators=(",", ":"),
+        }
     ).encode()
 
 

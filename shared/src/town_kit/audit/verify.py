@@ -4,7 +4,8 @@ What the chain alone cannot show is that its end was cut off; a head kept outsid
 a published batch shows it.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+import asyncio
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from town_kit.audit.record import COLUMNS
 from town_kit.db.engine import Database
 
 PAGE = 5_000
-_PAGE = f"""SELECT c.seq, c.record_id, c.record_hash, c.hash, r.id IS NOT NULL AS present,
+_PAGE = f"""SELECT c.seq, c.record_id AS id, c.record_hash, c.hash, r.id IS NOT NULL AS present,
   {", ".join("r." + name for name in COLUMNS if name != "id")}
 FROM audit_chain c LEFT JOIN audit_records r ON r.id = c.record_id
 WHERE c.seq > $1 ORDER BY c.seq LIMIT $2"""  # noqa: S608 - constants
@@ -92,8 +93,11 @@ async def verify(database: Database, anchors: Iterable[Head] = ()) -> Verdict:
     """Check the whole chain of a service's database against its records and the heads kept outside."""
     known = {anchor.seq: anchor.hash for anchor in anchors}
     verdict = Verdict()
-    async for page in _pages(database):
-        verdict = check(page, verdict, known)
+    page = await read_page(database, 0)
+    while page:
+        following = asyncio.create_task(read_page(database, page[-1]["seq"]))  # read while this one is checked
+        verdict = await asyncio.to_thread(check, page, verdict, known)
+        page = await following
         if verdict.first_bad is not None:
             return verdict
     async with database.begin() as session:
@@ -102,13 +106,9 @@ async def verify(database: Database, anchors: Iterable[Head] = ()) -> Verdict:
     return replace(finish(verdict, known), unchained=unchained)
 
 
-async def _pages(database: Database) -> AsyncIterator[list[Mapping[str, Any]]]:
-    after = 0
-    while True:
-        async with database.begin() as session:
-            connection: Any = (await (await session.connection()).get_raw_connection()).driver_connection
-            rows = await connection.fetch(_PAGE, after, PAGE)
-        if not rows:
-            return
-        yield [dict(row) | {"id": row["record_id"]} for row in rows]
-        after = rows[-1]["seq"]
+async def read_page(database: Database, after: int) -> list[Mapping[str, Any]]:
+    """The next links behind ``after``, at most 5,000, each with the record it stands for."""
+    async with database.begin() as session:
+        connection: Any = (await (await session.connection()).get_raw_connection()).driver_connection
+        rows: list[Mapping[str, Any]] = await connection.fetch(_PAGE, after, PAGE)
+        return rows
