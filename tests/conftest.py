@@ -112,7 +112,9 @@ def journey() -> Iterator[Journey]:
     with testing.directory() as place:
         place.mkdir()
         limits = dict.fromkeys(("anonymous", "resident", "staff", "vendor", "service"), GENEROUS)
-        (place / "town.yaml").write_text(yaml.safe_dump({"gateway": {"rate_limits": limits}}))
+        (place / "town.yaml").write_text(
+            yaml.safe_dump({"gateway": {"rate_limits": limits}, "identity": {"directory_away_seconds": 1}})
+        )
         yield Journey(place, testing.journey(place), testing.journey(place))
 
 

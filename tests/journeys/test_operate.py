@@ -1,8 +1,5 @@
 """Commands of a service on one box, with the settings it has there; the runbooks name them."""
 
-import subprocess
-import sys
-
 import pytest
 
 from town_onebox.testing import RunningTown
@@ -10,20 +7,15 @@ from town_onebox.testing import RunningTown
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(420), pytest.mark.xdist_group("journey")]
 
 
-def service(town: RunningTown, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "town_onebox", "service", "--directory", str(town.place.directory), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-
-
 def test_an_operator_asks_a_service_of_the_running_town(running_town: RunningTown) -> None:
-    letters = service(running_town, "procedures", "dead-letters", "list")
+    letters = running_town.command("procedures", "dead-letters", "list")
     assert letters.returncode == 0, letters.stderr
-    waiting = service(running_town, "connector", "waiting")
+    waiting = running_town.command("connector", "waiting")
     assert waiting.returncode == 0
     assert waiting.stdout.endswith(" waiting\n")
 
 
 def test_a_service_that_is_not_there_is_named(running_town: RunningTown) -> None:
-    unknown = service(running_town, "payments", "dead-letters", "list")
+    unknown = running_town.command("payments", "dead-letters", "list")
     assert unknown.returncode == 1
     assert "there is no service payments" in unknown.stderr

@@ -164,6 +164,33 @@ class RunningTown:
         os.kill(pid, signal.SIGKILL)
         return True
 
+    @contextmanager
+    def paused(self, part: str) -> Iterator[None]:
+        """One part neither answers nor works; afterwards it is killed and started again, as an operator would."""
+        pid = self.pid_of(part)
+        assert pid is not None, f"{part} does not run"
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGKILL)
+
+    @contextmanager
+    def without(self, counterpart: str) -> Iterator[None]:
+        """A counterpart of the sandbox answers 503 to everything."""
+        control = self.town.sandbox_addresses()[counterpart]
+        fault = {"kind": "unavailable", "count": 1_000_000}
+        httpx.post(f"{control}/_faults", json=fault, trust_env=False).raise_for_status()
+        try:
+            yield
+        finally:
+            httpx.delete(f"{control}/_faults", trust_env=False).raise_for_status()
+
+    def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """``town_onebox service …``: a command of a service, as the runbooks write it."""
+        command = [sys.executable, "-m", "town_onebox", "service", "--directory", str(self.place.directory), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
     def arm(self, failpoint: str) -> Path:
         """The next process that reaches ``failpoint`` dies there; the file that goes when it did."""
         armed = self.failpoints / failpoint
