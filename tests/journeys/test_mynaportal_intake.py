@@ -120,6 +120,7 @@ async def way(composed: Any) -> AsyncIterator[Way]:
             yield Way(portal, citizen, connector, composed)
 
 
+@pytest.mark.runbook("gateway")
 async def test_a_signed_application_stands_in_procedures_and_the_portal_knows_it_arrived(way: Way) -> None:
     receipt_no = await way.files()
 

@@ -5,8 +5,10 @@ import json
 import os
 import re
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from importlib import resources
 from pathlib import Path
@@ -37,23 +39,26 @@ async def asking(town: RunningTown) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def apply(client: httpx.AsyncClient, resident: people.SignedIn) -> Any:
+def application() -> dict[str, Any]:
     sample = resources.files("town_procedures.catalogue").joinpath("care_need_certification/samples/valid.json")
-    body = {"procedure_code": "LC-01", "answers": json.loads(sample.read_text("utf-8"))["answers"]}
-    return people.told(await client.post(APPLICATIONS, json=body, headers=resident.headers))
+    return {"procedure_code": "LC-01", "answers": json.loads(sample.read_text("utf-8"))["answers"]}
 
 
-async def read(client: httpx.AsyncClient, who: people.SignedIn, application: Any) -> Any:
-    return people.told(await client.get(f"{APPLICATIONS}/{application['id']}", headers=who.headers))
+async def apply(client: httpx.AsyncClient, resident: people.SignedIn) -> Any:
+    return people.told(await client.post(APPLICATIONS, json=application(), headers=resident.headers))
 
 
-async def is_told(client: httpx.AsyncClient, resident: people.SignedIn, application: Any) -> bool:
+async def read(client: httpx.AsyncClient, who: people.SignedIn, filed: Any) -> Any:
+    return people.told(await client.get(f"{APPLICATIONS}/{filed['id']}", headers=who.headers))
+
+
+async def is_told(client: httpx.AsyncClient, resident: people.SignedIn, filed: Any) -> bool:
     page = people.told(await client.get("/notifications/v1/messages", headers=resident.headers))
-    return any(message["application_id"] == application["id"] for message in page["items"])
+    return any(message["application_id"] == filed["id"] for message in page["items"])
 
 
-async def eventually_told(client: httpx.AsyncClient, resident: people.SignedIn, application: Any) -> None:
-    await eventually(lambda: is_told(client, resident, application), within=PATIENCE)
+async def eventually_told(client: httpx.AsyncClient, resident: people.SignedIn, filed: Any) -> None:
+    await eventually(lambda: is_told(client, resident, filed), within=PATIENCE)
 
 
 @asynccontextmanager
@@ -75,15 +80,15 @@ async def test_without_the_event_log_everything_is_taken_and_told_later(running_
         resident = await people.resident(running_town.town, client, "taro")
         async with without_database(running_town, "events_internet"):
             clerk = await people.staff(client, "clerk")
-            application = await apply(client, resident)
-            seen = await read(client, clerk, application)
+            filed = await apply(client, resident)
+            seen = await read(client, clerk, filed)
             headers = {**clerk.headers, "If-Match": f'"{seen["version"]}"'}
-            accepted = await client.post(f"{APPLICATIONS}/{application['id']}/accept", headers=headers)
+            accepted = await client.post(f"{APPLICATIONS}/{filed['id']}/accept", headers=headers)
             assert people.told(accepted)["state"] == "accepted"
             waiting = "SELECT count(*) FROM outbox WHERE key = $1 AND published_at IS NULL"
-            assert await running_town.rows("procedures", waiting, UUID(application["id"])) != [0]
-            assert not await is_told(client, resident, application)
-        await eventually_told(client, resident, application)
+            assert await running_town.rows("procedures", waiting, UUID(filed["id"])) != [0]
+            assert not await is_told(client, resident, filed)
+        await eventually_told(client, resident, filed)
     again = running_town.command(
         "procedures", "replay", "--since", f"{SystemClock().now() - timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}"
     )
@@ -138,16 +143,16 @@ async def test_without_the_worker_requests_are_answered_and_the_rest_is_done_lat
         resident = await people.resident(running_town.town, client, "taro")
         clerk = await people.staff(client, "clerk")
         with running_town.paused("worker"):
-            application = await apply(client, resident)
-            seen = await read(client, clerk, application)
+            filed = await apply(client, resident)
+            seen = await read(client, clerk, filed)
             assert (seen["state"], seen["receipt_number"]) == ("submitted", None)
-            assert not await is_told(client, resident, application)
+            assert not await is_told(client, resident, filed)
 
         async def is_numbered() -> bool:
-            return (await read(client, clerk, application))["receipt_number"] is not None
+            return (await read(client, clerk, filed))["receipt_number"] is not None
 
         await eventually(is_numbered, within=PATIENCE)
-        await eventually_told(client, resident, application)
+        await eventually_told(client, resident, filed)
 
 
 @pytest.mark.runbook("standardization")
@@ -157,19 +162,19 @@ async def test_without_the_vault_applications_are_decided_and_numbers_wait_encry
         clerk, approver = await people.staff(client, "clerk"), await people.staff(client, "approver")
         query = "SELECT my_numbers::text FROM applications WHERE id = $1"
         with running_town.paused("vault"):
-            application = await apply(client, resident)
+            filed = await apply(client, resident)
             for who, verb, body in (
                 (clerk, "accept", None),
                 (approver, "decide", {"decision": "approved"}),
             ):
-                seen = await read(client, who, application)
+                seen = await read(client, who, filed)
                 headers = {**who.headers, "If-Match": f'"{seen["version"]}"'}
-                people.told(await client.post(f"{APPLICATIONS}/{application['id']}/{verb}", json=body, headers=headers))
-            await eventually_told(client, resident, application)
-            assert "eyJ" in (await running_town.rows("procedures", query, UUID(application["id"])))[0]
+                people.told(await client.post(f"{APPLICATIONS}/{filed['id']}/{verb}", json=body, headers=headers))
+            await eventually_told(client, resident, filed)
+            assert "eyJ" in (await running_town.rows("procedures", query, UUID(filed["id"])))[0]
 
         async def is_swapped() -> bool:
-            return "eyJ" not in (await running_town.rows("procedures", query, UUID(application["id"])))[0]
+            return "eyJ" not in (await running_town.rows("procedures", query, UUID(filed["id"])))[0]
 
         await eventually(is_swapped, within=PATIENCE)
 
@@ -250,11 +255,11 @@ async def test_without_the_staff_directory_an_envelope_opens_the_door(running_to
 
             session = await eventually(opened, within=PATIENCE, every=5)
             sealed = people.SignedIn(session["access_token"], session["expires_in"])
-            application = await apply(client, resident)
-            seen = await read(client, sealed, application)
-            assert await read(client, clerk, application) == seen, "who was signed in before stays so"
+            filed = await apply(client, resident)
+            seen = await read(client, sealed, filed)
+            assert await read(client, clerk, filed) == seen, "who was signed in before stays so"
             headers = {**sealed.headers, "If-Match": f'"{seen["version"]}"'}
-            people.told(await client.post(f"{APPLICATIONS}/{application['id']}/accept", headers=headers))
+            people.told(await client.post(f"{APPLICATIONS}/{filed['id']}/accept", headers=headers))
         who = "SELECT client_id FROM audit_records WHERE action = 'application.accept' AND principal = $1"
         assert await running_town.rows("procedures", who, UUID(session["account_id"])) == ["sealed-staff"]
     username = printed["ユーザー名"]
@@ -278,3 +283,73 @@ def in_the_envelopes(printed: dict[str, str]) -> dict[str, str]:
         "purpose": "counter-service",
         "reason": "職員認証が止まり、窓口の受付を続けるため",
     }
+
+
+@contextmanager
+def full_disk(owner: str) -> Iterator[tuple[Path, Path]]:
+    """A small disk and the file that fills it."""
+    stat = os.stat(owner)
+    with tempfile.TemporaryDirectory(prefix="town-disk-", dir="/var/tmp") as folder:
+        Path(folder).chmod(0o755)
+        disk = Path(folder) / "disk"
+        disk.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(disk)], check=True)
+        try:
+            os.chown(disk, stat.st_uid, stat.st_gid)
+            yield disk, disk / "ballast"
+        finally:
+            subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def fill(ballast: Path) -> None:
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+
+
+@pytest.mark.runbook("ディスクがいっぱい")
+@pytest.mark.skipif(os.geteuid() != 0, reason="a small disk can be mounted by root only")
+async def test_on_a_full_disk_one_reads_and_nothing_is_half_done(running_town: RunningTown) -> None:
+    admin = await running_town.connect("procedures")
+    async with asking(running_town) as client:
+        resident = await people.resident(running_town.town, client, "taro")
+        before = await mine(client, resident)
+        with full_disk(await data_directory(running_town)) as (disk, ballast):
+            await admin.execute(f"CREATE TABLESPACE small_disk LOCATION '{disk}'")
+            await admin.execute("ALTER TABLE applications SET TABLESPACE small_disk")
+            try:
+                fill(ballast)
+                acknowledged, keys = set[str](), list[dict[str, str]]()
+                while len(keys) < 400:
+                    headers = resident.headers
+                    answer = await client.post(APPLICATIONS, json=application(), headers=headers)
+                    if answer.status_code != 201:
+                        keys.append(headers)
+                        break
+                    acknowledged.add(answer.json()["id"])
+                assert (answer.status_code, int(answer.headers["retry-after"]) > 0) == (503, True)
+                assert await mine(client, resident) == before | acknowledged
+                ballast.unlink()
+
+                async def taken() -> Any:
+                    again = await client.post(APPLICATIONS, json=application(), headers=keys[0])
+                    return again.json()["id"] if again.status_code == 201 else None
+
+                acknowledged.add(await eventually(taken, within=PATIENCE, every=0.5))
+                assert await mine(client, resident) == before | acknowledged
+            finally:
+                ballast.unlink(missing_ok=True)
+                await admin.execute("ALTER TABLE applications SET TABLESPACE pg_default")
+                await admin.execute("DROP TABLESPACE small_disk")
+                await admin.close()
+
+
+async def mine(client: httpx.AsyncClient, resident: people.SignedIn) -> set[str]:
+    """The applications a resident sees, over all pages."""
+    found, parameters = set[str](), {"limit": "100"}
+    while True:
+        page = people.told(await client.get(APPLICATIONS, headers=resident.headers, params=parameters))
+        found |= {item["id"] for item in page["items"]}
+        if page["next_cursor"] is None:
+            return found
+        parameters["cursor"] = page["next_cursor"]

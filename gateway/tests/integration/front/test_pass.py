@@ -121,6 +121,8 @@ async def test_who_asks_too_often_is_told_when_to_come_again_and_others_are_not_
     assert calm.status_code == 201
 
 
+@pytest.mark.runbook("identity")
+@pytest.mark.runbook("procedures")
 async def test_a_service_that_is_away_does_not_take_the_gateway_with_it(
     started: Any, gateway_settings: Any, issuer: Issuer
 ) -> None:

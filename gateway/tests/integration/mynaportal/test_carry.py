@@ -42,6 +42,7 @@ async def test_a_package_reaches_procedures_as_it_is_and_only_then_the_portal_he
     assert row["confirmed_at"] is not None
 
 
+@pytest.mark.runbook("procedures")
 async def test_nothing_is_told_while_procedures_does_not_acknowledge(connected: Any) -> None:
     await connected.files(PACKAGE)
     await connected.poller.poll()

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+import pytest
 from sqlalchemy import text
 
 from town_gateway.mynaportal import repository
@@ -123,6 +124,7 @@ async def test_the_id_of_a_status_follows_from_receipt_number_and_sequence(conne
     assert status_id == uuid5(uuid5(NAMESPACE_URL, "urn:town:connector:status"), f"{receipt_no}:1")
 
 
+@pytest.mark.runbook("connector / マイナポータル")
 async def test_what_did_not_reach_its_other_side_can_be_listed(connected: Any) -> None:
     receipt_no = await connected.files(PACKAGE)
     await connected.poller.poll()

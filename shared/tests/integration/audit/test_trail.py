@@ -4,12 +4,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
 from aiohttp import web
+from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
@@ -18,11 +20,15 @@ from town_kit.audit import record
 from town_kit.audit.anchor import ALARM, AnchorPoster, anchor_age
 from town_kit.audit.chain import EVENT_BYTES, batch_event, chain_job, chain_pending
 from town_kit.audit.verify import Head, verify
+from town_kit.auth import TokenVerifier, key_source
 from town_kit.clock import FixedClock, SystemClock
 from town_kit.db import Database
 from town_kit.db.provision import DatabaseUrls
 from town_kit.ids import new_id
 from town_kit.problems import DependencyUnavailable
+from town_kit.readiness import checks
+from town_kit.service import Service
+from town_kit.settings import ServiceSettings, Zone
 
 CLOCK = SystemClock()
 
@@ -190,6 +196,7 @@ async def test_a_record_kept_out_of_the_chain_is_counted(own_database: Database,
     assert not verdict.holds
 
 
+@pytest.mark.runbook("監査記録の控え先")
 async def test_the_head_is_posted_outside_when_it_has_moved(own_database: Database) -> None:
     posted: list[Any] = []
     status = 201
@@ -235,8 +242,6 @@ async def test_the_head_is_posted_outside_when_it_has_moved(own_database: Databa
 
 
 def test_the_key_of_digests_is_demanded_in_production() -> None:
-    from town_kit.settings import ServiceSettings
-
     required: dict[str, Any] = {"database_url": "postgresql+asyncpg://x", "issuer": "i", "jwks": "j"}
     development = ServiceSettings(**required)
     assert record.digest_key(development) == record.digest_key(development)
@@ -245,3 +250,22 @@ def test_the_key_of_digests_is_demanded_in_production() -> None:
     with pytest.raises(ValueError, match="digest_key"):
         record.digest_key(ServiceSettings(**required, digest_key="c2hvcnQ="))
     assert isinstance(row()["id"], UUID)
+
+
+@pytest.mark.runbook("監査記録の控え先")
+async def test_readiness_tells_a_chain_that_was_not_anchored_for_ten_minutes(
+    own_database: Database, own_urls: DatabaseUrls, kit_migrations: Path
+) -> None:
+    clock = FixedClock("2027-01-04T09:00+09:00")
+    settings = ServiceSettings(
+        database_url=SecretStr(own_urls.app_url), issuer="i", jwks="j", audit_anchor="http://127.0.0.1:9"
+    )
+    verifier = TokenVerifier(issuer="i", source=key_source("j"))
+    service = Service("kit", "kit", Zone.LGWAN, settings, own_database, verifier, kit_migrations, clock=clock)
+    await write(own_database, row())
+    await chain_job(own_database, "kit", clock).run()
+    clock.advance(ALARM)
+    await checks(service)["audit_anchor"]()
+    clock.advance(timedelta(seconds=1))
+    with pytest.raises(RuntimeError, match="anchored"):
+        await checks(service)["audit_anchor"]()

@@ -156,6 +156,7 @@ def write_records(urls: DatabaseUrls, count: int) -> str:
     return asyncio.run(write())
 
 
+@pytest.mark.runbook("監査記録が疑わしい")
 def test_the_audit_trail_is_verified_against_an_anchor(commands: Any, own_urls: DatabaseUrls) -> None:
     head = write_records(own_urls, 3)
     good = commands("audit", "verify", "--anchor", head)
@@ -180,6 +181,7 @@ def test_a_wrong_setting_is_named_without_its_value(commands: Any) -> None:
     assert "secret-value" not in refused.output
 
 
+@pytest.mark.runbook("スキーマが古い")
 def test_a_schema_is_brought_to_head_and_needs_its_owner(commands: Any) -> None:
     assert "kit is at 0001" in commands("migrate").output
     assert commands("migrate", owner_url=None).exit_code == 2
@@ -241,6 +243,7 @@ def bury_two(urls: DatabaseUrls) -> None:
 
 
 @pytest.mark.case("D-33")
+@pytest.mark.runbook("1 件のイベントが処理できない")
 def test_dead_letters_are_listed_tried_again_and_given_up(
     commands: Any, own_urls: DatabaseUrls, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,7 @@ async def has(world: Any, key: UUID, count: int) -> bool:
 
 
 @pytest.mark.case("D-33")
+@pytest.mark.runbook("1 件のイベントが処理できない")
 async def test_a_poison_goes_to_the_dead_letters_and_other_keys_go_on(world: Any) -> None:
     before, after = new_id(), new_id()
     rubbish = Outgoing(world.topic, b"\xff\x00", (("ce_id", b"\xff"),), b"\x00\x01\xfe")

@@ -130,6 +130,7 @@ async def nothing_left(world: Any, effects: int) -> bool:
     return await world.count("effects") >= effects
 
 
+@pytest.mark.runbook("イベントログ")
 async def test_a_lost_log_is_made_again_and_gets_everything(world: Any) -> None:
     keys = [new_id() for _ in range(5)]
     for key in keys:

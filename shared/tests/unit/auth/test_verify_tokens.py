@@ -4,12 +4,14 @@ import json
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
+from aiohttp import web
 
 from town_kit.auth import Role, TokenVerifier, key_source, tokens
 from town_kit.auth.jose import generate_signing_key, jwks
 from town_kit.clock import FixedClock, SystemClock
-from town_kit.problems import InvalidToken
+from town_kit.problems import DependencyUnavailable, InvalidToken
 from town_kit.testing.auth import ISSUER, Issuer
 
 MINUTES = timedelta(minutes=5)
@@ -91,3 +93,30 @@ async def test_a_running_service_finds_an_unannounced_key_and_forgets_a_destroye
     monkeypatch.setattr(tokens, "REFETCH_SECONDS", 0.0)
     assert await accepted(check, issuer.token(Role.STAFF, "a:b"))
     assert not await accepted(check, old_token)
+
+
+@pytest.mark.runbook("identity")
+async def test_while_the_issuer_is_away_its_tokens_hold_and_nobody_elses(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def keys(_: web.Request) -> web.Response:
+        return web.Response(body=issuer.jwks_file.read_bytes(), content_type="application/json")
+
+    app = web.Application()
+    app.router.add_get("/.well-known/jwks.json", keys)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    source = key_source(f"http://127.0.0.1:{runner.addresses[0][1]}")
+    check = TokenVerifier(issuer=ISSUER, source=source)
+    assert await accepted(check, issuer.token(Role.STAFF, "a:b"))
+    await runner.cleanup()
+    monkeypatch.setattr(tokens, "REFRESH_SECONDS", 0.0)
+    monkeypatch.setattr(tokens, "REFETCH_SECONDS", 0.0)
+    with pytest.raises(httpx.HTTPError):
+        await source.fetch()
+    assert await accepted(check, issuer.token(Role.STAFF, "a:b"))
+    issuer.key = generate_signing_key()
+    assert not await accepted(check, issuer.token(Role.STAFF, "a:b"))
+    with pytest.raises(DependencyUnavailable):
+        await TokenVerifier(issuer=ISSUER, source=source).verify(issuer.token(Role.STAFF, "a:b"))

@@ -70,6 +70,7 @@ async def test_a_challenge_of_an_unknown_app_is_refused(api: Any) -> None:
 
 
 @pytest.mark.case("D-04")
+@pytest.mark.runbook("失効リスト")
 async def test_without_current_lists_a_login_is_refused(api: Any) -> None:
     card = api.card()
     api.clock.advance(timedelta(days=8))

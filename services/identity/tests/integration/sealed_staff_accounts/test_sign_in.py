@@ -87,6 +87,7 @@ def slug(answer: Any) -> tuple[int, str]:
     return answer.status_code, answer.json()["type"].removeprefix("urn:town:problem:")
 
 
+@pytest.mark.runbook("職員認証システム")
 async def test_while_the_directory_is_away_the_envelopes_open_the_door_for_half_an_hour(
     desk: Desk, directory: Any
 ) -> None:

@@ -22,6 +22,7 @@ async def delivery(api: Any, event: Any, channel: str = "push") -> Any:
     return row
 
 
+@pytest.mark.runbook("プッシュ・メールの送信先")
 async def test_a_busy_provider_is_tried_again_after_the_pause_with_the_same_id(api: Any) -> None:
     token = f"device-{new_id()}"
     await api.register_device(token)
@@ -68,6 +69,7 @@ async def test_a_mail_box_that_is_gone_is_not_written_to_again(api: Any) -> None
     assert row.state == "bounced"
 
 
+@pytest.mark.runbook("プッシュ・メールの送信先")
 async def test_one_channel_that_fails_does_not_undo_the_other(api: Any) -> None:
     await api.register_device(f"unregistered-{new_id()}")
     await api.confirm_address(f"a-{new_id()}@example.jp")

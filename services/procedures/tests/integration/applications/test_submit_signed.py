@@ -61,6 +61,7 @@ async def test_a_signature_by_the_login_key_is_refused(api: Any, authority: Any)
 
 
 @pytest.mark.case("D-04")
+@pytest.mark.runbook("失効リスト")
 async def test_while_the_lists_are_out_an_application_is_kept_and_waits(api: Any, authority: Any, portal: Any) -> None:
     card = authority.card()
     portal.lists_run_out()

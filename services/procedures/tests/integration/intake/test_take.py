@@ -101,6 +101,7 @@ async def test_a_kill_before_the_commit_leaves_nothing_and_the_next_try_takes_it
     assert (await portal.received(package))["outcome"] == "received"
 
 
+@pytest.mark.runbook("identity")
 async def test_while_identity_is_away_the_connector_is_asked_to_come_again(portal: Any, authority: Any) -> None:
     package = portal.package(authority.card())
     portal.api.signatures.away = True

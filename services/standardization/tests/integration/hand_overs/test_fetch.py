@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
 from sqlalchemy import text
 
 from town_kit import http
@@ -90,6 +91,7 @@ async def test_the_number_identity_knows_is_used(world: Any) -> None:
     assert person in record.subjects
 
 
+@pytest.mark.runbook("procedures")
 async def test_a_neighbour_that_is_away_is_asked_again_later(world: Any) -> None:
     application_id = await world.accepted("CH-01")
     there = http.registered_app("procedures")

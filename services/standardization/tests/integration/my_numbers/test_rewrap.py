@@ -27,6 +27,7 @@ def opened(vault: Vault, rows: list[Any]) -> set[MyNumber | None]:
     return found
 
 
+@pytest.mark.runbook("鍵暗号化鍵")
 async def test_a_change_of_keys_that_was_stopped_goes_on_where_it_was_and_loses_no_number(world: Any) -> None:
     await world.accepted("CH-01")
     await world.settle()
