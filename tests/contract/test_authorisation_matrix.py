@@ -21,6 +21,7 @@ from town_kit.auth import Role
 from town_kit.auth.jose import generate_signing_key
 from town_kit.ids import new_id
 from town_kit.routing import UNSAFE, Policy, is_declared, policy_of
+from town_kit.settings import Zone
 from town_onebox.registry import ENTRIES
 
 # Open to everyone and touching nobody's data: health, descriptions, the first page and its files.
@@ -93,6 +94,31 @@ async def test_a_scope_in_the_hand_of_another_role_opens_nothing(composed: Any, 
             token = composed.issuer.token(role, policy.scope, amr=("pwd", "otp"))
             answer = await ask(composed, service, route, policy, {"Authorization": f"Bearer {token}"})
             assert answer.status_code == 403, (route.path, role, answer.text)
+
+
+VAULT = [entry.name for entry in ENTRIES if entry.zone is Zone.MY_NUMBER]
+
+
+@pytest.mark.parametrize("service", VAULT)
+@pytest.mark.case("D-19")
+async def test_a_service_of_another_zone_has_no_way_into_my_number(composed: Any, service: str) -> None:
+    for route, policy in routes(composed.apps[service]):
+        if policy.scope is None or policy.official:
+            continue
+        token = composed.issuer.token(Role.SERVICE, policy.scope)
+        answer = await ask(composed, service, route, policy, {"Authorization": f"Bearer {token}"})
+        assert (answer.status_code, answer.json()["type"]) == (403, "urn:town:problem:zone-violation"), route.path
+
+
+@pytest.mark.parametrize("service", VAULT)
+async def test_staff_reach_my_number_with_two_factors_only(composed: Any, service: str) -> None:
+    """特定個人情報の取扱い: the factors stand in the token, and the service itself looks."""
+    asked = [(route, policy) for route, policy in routes(composed.apps[service]) if Role.STAFF in policy.roles]
+    assert asked
+    for route, policy in asked:
+        token = composed.issuer.token(Role.STAFF, policy.scope or "", amr=("pwd",))
+        answer = await ask(composed, service, route, policy, {"Authorization": f"Bearer {token}"})
+        assert (answer.status_code, answer.json()["type"]) == (403, "urn:town:problem:insufficient-scope"), route.path
 
 
 @pytest.mark.parametrize("service", SERVING)

@@ -22,6 +22,7 @@ router = TownRouter(prefix="/v1/hand-overs", tags=["引渡し"])
     "",
     scope="hand-overs:read",
     roles=(STAFF,),
+    two_factors=True,
     audit=Audit("hand-over.list", basis="番号法9条", purpose="庁内データ連携"),
 )
 async def list_hand_overs(
@@ -43,6 +44,7 @@ async def list_hand_overs(
     "/{application_id}/retry",
     scope="hand-overs:retry",
     roles=(STAFF,),
+    two_factors=True,
     audit=Audit("hand-over.retry", basis="番号法9条", purpose="庁内データ連携"),
     problems=(NotFound, StateConflict),
 )
