@@ -8,8 +8,8 @@ from town_identity.keys.router import router as keys
 from town_identity.login_challenges.router import router as challenges
 from town_identity.number_links.router import router as number_links
 from town_identity.oauth.router import router as tokens
+from town_identity.persons import Person
 from town_identity.persons.events import PUBLISHED
-from town_identity.persons.republish import republish
 from town_identity.persons.router import router as persons
 from town_identity.resident_sessions.router import router as residents
 from town_identity.sealed_staff_accounts import service as sealed_accounts
@@ -21,6 +21,7 @@ from town_identity.staff_sessions import service as staff_sessions
 from town_identity.staff_sessions import watch_job
 from town_identity.staff_sessions.router import router as staff
 from town_kit.clock import Clock, SystemClock
+from town_kit.messaging.republish import republish
 from town_kit.service import Job, Service
 from town_kit.settings import Zone
 
@@ -65,6 +66,6 @@ def create_service(settings: IdentitySettings, *, clock: Clock | None = None) ->
             *watched,
         ),
         events=PUBLISHED,
-        republish=lambda: republish(database),
+        republish=lambda: republish(database, Person, Person.present),
         extras={"ports": ports},
     )

@@ -4,10 +4,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from town_kit.clock import Clock, SystemClock
+from town_kit.messaging.republish import republish
 from town_kit.service import Job, Service
 from town_kit.settings import Zone
 from town_procedures import wiring
-from town_procedures.applications import accepting, consumers, events, numbering, settling
+from town_procedures.applications import Application, accepting, consumers, events, numbering, settling
 from town_procedures.applications.router import router as applications
 from town_procedures.attachments import sweep
 from town_procedures.attachments.router import router as attachments
@@ -15,7 +16,7 @@ from town_procedures.hand_overs.router import router as hand_overs
 from town_procedures.intake.router import router as intake
 from town_procedures.ports import SignatureVerifier
 from town_procedures.procedures import events as procedure_events
-from town_procedures.procedures.publish import publish_changed
+from town_procedures.procedures.publish import publish_changed, republish_procedures
 from town_procedures.procedures.router import router as procedures
 from town_procedures.quarantined_packages import events as quarantined_events
 from town_procedures.quarantined_packages.router import router as quarantined_packages
@@ -38,6 +39,10 @@ def create_service(
 
     async def recheck(serial_reference: str, received_at: datetime) -> str:
         return await ports.signatures.recheck(serial_reference, received_at=received_at)
+
+    async def republish_all() -> int:
+        procedures_told = await republish_procedures(database, ports.catalogue)
+        return procedures_told + await republish(database, Application, Application.present)
 
     return Service(
         name="procedures",
@@ -69,5 +74,6 @@ def create_service(
             Job("procedures.publishing", 60 * SECOND, lambda: publish_changed(database, ports.catalogue)),
         ),
         events=(*events.PUBLISHED, *procedure_events.PUBLISHED, *quarantined_events.PUBLISHED),
+        republish=republish_all,
         extras={"ports": ports},
     )

@@ -100,7 +100,9 @@ class World:
         """Every My Number in a procedure's sample."""
         return numbers_in(self.sample(code)["answers"])
 
-    async def accepted(self, code: str, answers: dict[str, Any] | None = None, *, person: UUID | None = None) -> UUID:
+    async def accepted(
+        self, code: str, answers: dict[str, Any] | None = None, *, person: UUID | None = None, heard: bool = True
+    ) -> UUID:
         """An application a clerk filed at the counter and accepted; its event has reached this service."""
         sample = self.sample(code)
         role = "applicant" if code == "CH-01" else "subject"
@@ -118,7 +120,8 @@ class World:
         accepting = self.staff("applications:accept") | {"If-Match": answer.headers["etag"]}
         moved = await self.procedures.post(f"/v1/applications/{application_id}/accept", headers=accepting)
         assert moved.status_code == 200, moved.text
-        await self.deliver(application_id)
+        if heard:
+            await self.deliver(application_id)
         return application_id
 
     async def _attach(self, kind: str) -> dict[str, str]:
@@ -165,11 +168,18 @@ class World:
 
     async def deliver(self, application_id: UUID) -> None:
         """Hand this service the application's events, as its consumers would get them from the log."""
+        await self.hear(await self.told(application_id))
+
+    async def told(self, application_id: UUID) -> list[Any]:
+        """What procedures published about an application."""
         async with self.procedures_service.database.begin() as session:
             rows = await session.execute(
                 text("SELECT * FROM outbox WHERE key = :key ORDER BY sequence"), {"key": application_id}
             )
-            events = rows.all()
+            return list(rows.all())
+
+    async def hear(self, events: list[Any]) -> None:
+        """Hand this service these events."""
         handlers = {reader.TYPE: (reader, run) for c in self.service.consumers for reader, run in c.handlers.items()}
         for event in events:
             if event.type in handlers:

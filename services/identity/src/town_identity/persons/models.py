@@ -30,6 +30,12 @@ class Person(Base, Aggregate):
         """The event that tells this person."""
         return PersonRegistered(person_id=self.id, provisional=self.provisional)
 
+    def present(self) -> PersonRegistered | PersonLinked:
+        """The event that tells what this person is now, for a consumer that comes late."""
+        if self.merged_into is not None:
+            return PersonLinked(from_person_id=self.id, to_person_id=self.merged_into)
+        return self.registered()
+
     def name_by(self, addressee_number: str) -> PersonRegistered:
         """The 宛名番号 of a provisional person is known now."""
         self.addressee_number = addressee_number

@@ -147,6 +147,17 @@ class ApplicationCompleted(ApplicationEvent):
     TYPE: ClassVar[str] = "town.procedures.application.completed.v1"
 
 
+class ApplicationRepublished(ApplicationEvent):
+    """いまの状態: nothing happened; told again for a consumer that comes late."""
+
+    TYPE: ClassVar[str] = "town.procedures.application.republished.v1"
+
+    state_since: datetime
+    receipt_number: str | None
+    decision: str | None
+    reason_code: str | None
+
+
 PUBLISHED: tuple[type[ApplicationEvent], ...] = (
     ApplicationSubmitted,
     ApplicationPendingVerification,
@@ -164,4 +175,5 @@ PUBLISHED: tuple[type[ApplicationEvent], ...] = (
     ApplicationDecisionRevoked,
     ApplicationWithdrawn,
     ApplicationCompleted,
+    ApplicationRepublished,
 )

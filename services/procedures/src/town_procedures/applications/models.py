@@ -162,6 +162,16 @@ class Application(Base, Aggregate):
             facts["reason_code"] = reason_code
         return kind(**self.facts(), **facts)
 
+    def present(self) -> fact.ApplicationRepublished:
+        """The event that tells where this application stands now."""
+        return fact.ApplicationRepublished(
+            **self.facts(),
+            state_since=self.state_since,
+            receipt_number=self.receipt_number,
+            decision=self.decision,
+            reason_code=self.reason_code,
+        )
+
     def facts(self) -> dict[str, Any]:
         """What every event about this application says."""
         return {

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from town_kit.db import Database
 from town_kit.ids import new_id
 from town_kit.messaging import outbox
+from town_kit.messaging.republish import republish
 from town_kit.service import exclusive
 from town_procedures.catalogue import Procedure
 from town_procedures.procedures.events import ProcedurePublished
@@ -31,6 +32,15 @@ async def publish_changed(database: Database, catalogue: Mapping[str, Procedure]
                 row.published_version = procedure.version
                 outbox.add(session, published(procedure), row)
     return 0
+
+
+async def republish_procedures(database: Database, catalogue: Mapping[str, Procedure]) -> int:
+    """Publish the folders in force again, for a consumer that comes late; answers how many."""
+
+    def present(row: PublishedProcedure) -> ProcedurePublished | None:
+        return published(catalogue[row.code]) if row.code in catalogue else None
+
+    return await republish(database, PublishedProcedure, present)
 
 
 def published(procedure: Procedure) -> ProcedurePublished:

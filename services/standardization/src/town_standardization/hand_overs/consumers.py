@@ -3,6 +3,7 @@
 A handler only writes down that something is to be fetched: the call is made by a job, outside the transaction.
 """
 
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
@@ -14,6 +15,9 @@ from town_kit.messaging.consumer import Consumer
 from town_kit.messaging.event import Reader, Received
 from town_standardization.hand_overs.domain import State
 from town_standardization.hand_overs.models import PendingHandOver
+
+HANDED_OVER_IN = frozenset({"accepted", "in_review", "correction_requested"})
+"""States of an application in which the core system's work has begun and is not done."""
 
 
 class ApplicationReader(Reader):
@@ -34,6 +38,18 @@ class ApplicationAccepted(ApplicationReader):
     reference: str
 
 
+class ApplicationRepublished(ApplicationReader):
+    """いまの状態, for who comes late."""
+
+    TYPE: ClassVar[str] = "town.procedures.application.republished.v1"
+
+    business_id: str
+    procedure_code: str
+    reference: str
+    state: str
+    state_since: datetime
+
+
 class ApplicationCorrectionReceived(ApplicationReader):
     """補正受付: the answers have changed."""
 
@@ -50,26 +66,12 @@ def hand_over_consumers(clock: Clock) -> list[Consumer]:
     """The consumers of this slice."""
 
     async def accepted(session: AsyncSession, event: Received[ApplicationAccepted]) -> None:
-        if await _locked(session, event.data.application_id) is not None:
-            return
-        session.add(
-            PendingHandOver(
-                id=event.data.application_id,
-                version=1,
-                event_sequence=0,
-                business_id=event.data.business_id,
-                procedure_code=event.data.procedure_code,
-                reference=event.data.reference,
-                state=State.WAITING.value,
-                revision=1,
-                attempts=0,
-                due_at=clock.now(),
-                accepted_at=event.occurred_at,
-                traceparent=event.traceparent,
-                wrong=[],
-            )
-        )
-        await session.flush()
+        await _begin(session, event.data, accepted_at=event.occurred_at, due_at=clock.now(), trace=event.traceparent)
+
+    async def republished(session: AsyncSession, event: Received[ApplicationRepublished]) -> None:
+        if event.data.state in HANDED_OVER_IN:
+            since = event.data.state_since
+            await _begin(session, event.data, accepted_at=since, due_at=clock.now(), trace=event.traceparent)
 
     async def corrected(session: AsyncSession, event: Received[ApplicationCorrectionReceived]) -> None:
         pending = await _locked(session, event.data.application_id)
@@ -89,11 +91,42 @@ def hand_over_consumers(clock: Clock) -> list[Consumer]:
             service="standardization",
             handlers={
                 ApplicationAccepted: accepted,
+                ApplicationRepublished: republished,
                 ApplicationCorrectionReceived: corrected,
                 ApplicationWithdrawn: withdrawn,
             },
         )
     ]
+
+
+async def _begin(
+    session: AsyncSession,
+    application: ApplicationAccepted | ApplicationRepublished,
+    *,
+    accepted_at: datetime,
+    due_at: datetime,
+    trace: str | None,
+) -> None:
+    if await _locked(session, application.application_id) is not None:
+        return
+    session.add(
+        PendingHandOver(
+            id=application.application_id,
+            version=1,
+            event_sequence=0,
+            business_id=application.business_id,
+            procedure_code=application.procedure_code,
+            reference=application.reference,
+            state=State.WAITING.value,
+            revision=1,
+            attempts=0,
+            due_at=due_at,
+            accepted_at=accepted_at,
+            traceparent=trace,
+            wrong=[],
+        )
+    )
+    await session.flush()
 
 
 async def _locked(session: AsyncSession, application_id: UUID) -> PendingHandOver | None:

@@ -34,6 +34,17 @@ async def test_a_repeated_event_makes_one_record(world: Any) -> None:
     assert len(await records(world, application_id)) == 1
 
 
+async def test_who_comes_late_begins_from_a_snapshot_and_who_is_not_late_begins_nothing_anew(world: Any) -> None:
+    application_id = await world.accepted("CH-01", heard=False)
+    await world.procedures_service.republish()
+    snapshots = [event for event in await world.told(application_id) if event.snapshot]
+    for _ in range(2):
+        await world.hear(snapshots)
+        await world.settle()
+    assert [(event.type.rpartition("application.")[2]) for event in snapshots] == ["republished.v1"]
+    assert len(await records(world, application_id)) == 1
+
+
 async def test_the_numbers_are_deposited_and_procedures_is_told_the_references(world: Any) -> None:
     application_id = await world.accepted("CH-01")
     await world.settle()
