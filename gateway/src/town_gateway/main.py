@@ -16,6 +16,7 @@ from town_gateway.mynaportal.consumers import poll_consumer
 from town_gateway.mynaportal.events import PortalPollRequested
 from town_gateway.mynaportal.poller import Poller
 from town_gateway.mynaportal.statuses import StatusPusher, status_consumer
+from town_gateway.mynaportal.watch import nothing_is_stuck, watch_job
 from town_gateway.portal.router import router as portal
 from town_gateway.rate_limit import RateLimiter
 from town_gateway.routes import ROUTES, RouteTable
@@ -112,6 +113,8 @@ def create_connector(settings: ConnectorSettings, *, clock: Clock | None = None)
             Job("connector.poll", SECOND / 4, poller.poll),
             Job("connector.carry", SECOND / 4, poller.carry),
             Job("connector.statuses", SECOND / 4, pusher.push),
+            watch_job(database, clock),
         ),
         resources=(client.system.running,),
+        alarms={"portal": lambda: nothing_is_stuck(database, clock)},
     )

@@ -81,7 +81,7 @@ def create_app(service: Service) -> FastAPI:
     for router in service.routers:
         app.router.routes.extend(router.routes)
     # Who cannot reach the event log still takes requests in: events wait in the outbox. A worker needs it.
-    app.router.routes.extend(health_routes(checks(service), told={"event_log", "audit_anchor"}))
+    app.router.routes.extend(health_routes(checks(service), told={"event_log", "audit_anchor", *service.alarms}))
     app.router.add_route("/openapi.json", _description, include_in_schema=False)  # inside only: the gateway merges it
     app.add_exception_handler(Problem, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_validation)

@@ -261,7 +261,7 @@ class _Beside(uvicorn.Server):
 
 async def _tell_health(service: Service, listening: socket.socket) -> None:
     """Answer ``/livez`` and ``/readyz`` on the loop of the work: a loop that hangs does not answer."""
-    application = Starlette(routes=health_routes(readiness.checks(service), told={"audit_anchor"}))
+    application = Starlette(routes=health_routes(readiness.checks(service), told={"audit_anchor", *service.alarms}))
     configuration = uvicorn.Config(
         application, log_config=None, access_log=False, ws="none", lifespan="off", server_header=False
     )

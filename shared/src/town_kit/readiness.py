@@ -36,4 +36,10 @@ def checks(service: Service) -> Mapping[str, Callable[[], Awaitable[None]]]:
             raise RuntimeError("the audit chain has not been anchored for too long")
 
     anchored = {"audit_anchor": audit_anchor} if service.settings.audit_anchor else {}
-    return {"database": database, "migrations": migrations_at_head, "event_log": event_log, **anchored}
+    return {
+        "database": database,
+        "migrations": migrations_at_head,
+        "event_log": event_log,
+        **anchored,
+        **service.alarms,
+    }

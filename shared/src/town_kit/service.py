@@ -1,6 +1,6 @@
 """A service on one screen: what it serves, hears, does by itself and publishes."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -57,6 +57,8 @@ class Service:
     description: str = ""
     resources: Sequence[Callable[[], AbstractAsyncContextManager[Any]]] = ()
     republish: Callable[[], Awaitable[int]] | None = None
+    alarms: Mapping[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
+    """Checks that ``/readyz`` tells and that leave the process ready; one raises when people should look."""
     extras: dict[str, Any] = field(default_factory=dict)
 
 

@@ -56,6 +56,11 @@ METRICS: Mapping[str, tuple[str, str, str]] = {
     "sealed_staff_accounts_broken": ("gauge", "1", "sealed staff accounts whose envelope was opened"),
     "sealed_staff_account_uses_unreviewed": ("gauge", "1", "uses of sealed staff accounts nobody has looked at"),
     "callbacks_parked": ("gauge", "1", "deliveries to partners that are not tried any more"),
+    "portal_oldest_waiting_seconds": (
+        "gauge",
+        "s",
+        "age of the oldest application or status that has not reached its other side; alarm at 1800",
+    ),
     "breaker_open": ("gauge", "1", "1 while calls to another system are held back"),
     "events_published": ("counter", "1", "events that reached the log"),
     "events_handled": ("counter", "1", "events whose effect was committed"),

@@ -84,6 +84,11 @@ _WAITING = text(
        ORDER BY since LIMIT 1000"""
 )
 
+_OLDEST_WAITING = text(
+    """SELECT least((SELECT min(listed_at) FROM portal_applications WHERE confirmed_at IS NULL),
+                    (SELECT min(occurred_at) FROM portal_statuses WHERE settled_at IS NULL))"""
+)
+
 
 async def claim_poll(session: AsyncSession, name: str, now: datetime) -> Row[Any] | None:
     """The cursor to poll from when a poll is due, else None."""
@@ -182,6 +187,12 @@ async def claim_statuses(session: AsyncSession, now: datetime, limit: int) -> Se
 async def settled(session: AsyncSession, row_id: UUID, settlement: str, now: datetime) -> None:
     """The portal took the status (``sent``) or will never take it (``refused:<status>``)."""
     await session.execute(_SETTLED, {"id": row_id, "settlement": settlement, "now": now})
+
+
+async def oldest_waiting(session: AsyncSession) -> datetime | None:
+    """Since when the oldest application or status waits; what the portal refused for good waits no longer."""
+    found: datetime | None = (await session.execute(_OLDEST_WAITING)).scalar_one()
+    return found
 
 
 async def waiting(session: AsyncSession) -> Sequence[Row[Any]]:
