@@ -13,10 +13,11 @@ from functools import partial
 
 import httpx
 from rich.console import Console
-from tests.faults import report
+from tests.faults import machine, report
 from tests.faults.counting import OUTSIDE_REACHED, Town, count, quiet
-from tests.faults.injections import FAULTS, LONG_TIMES, Fault
+from tests.faults.injections import FAULTS, Fault
 from tests.faults.report import STEADY, Row
+from tests.faults.sweep import SWEEP
 from tests.faults.town import Ground, loaded, standing
 from tests.faults.windows import Window, recovery, steady
 
@@ -30,18 +31,20 @@ from town_onebox import secrets
 from town_onebox.assembly import LOG_DATABASES
 from town_onebox.journey import people
 
+ALL = (*FAULTS, *SWEEP)
+SWEPT = "failpoints"
 TRANSPORTS = ("pglog", "kafka")
 RATE = 28.0
 WARM_UP_SECONDS = 12.0
 RECOVERY_SECONDS = {False: 20.0, True: 120.0}
 QUIET_SECONDS = {False: 5.0, True: 60.0}
-QUIET_WITHIN = 300.0
+QUIET_WITHIN = 400.0  # a delivery whose sender died is tried again after five minutes
 progress = Console(stderr=True, highlight=False)
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     """The choices of whoever runs it."""
-    names = [STEADY, *(fault.name for fault in FAULTS)]
+    names = [STEADY, SWEPT, *(fault.name for fault in ALL)]
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
     parser.add_argument("--only", default="", help=f"some of: {', '.join(names)}")
     parser.add_argument("--transport", choices=TRANSPORTS, action="append", help="both by default")
@@ -55,16 +58,21 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--keep", action="store_true", help="leave the town's directory where it is")
     chosen = parser.parse_args(arguments)
     chosen.only = {name.strip() for name in chosen.only.split(",") if name.strip()} or set(names)
-    if unknown := chosen.only - set(names):
+    if SWEPT in chosen.only:
+        chosen.only |= {fault.name for fault in SWEEP}
+    for name in tuple(chosen.only):  # F8 stands for F8-database and its like
+        chosen.only |= {fault.name for fault in ALL if fault.name.startswith(f"{name}-")}
+    if unknown := chosen.only - {*names, *(name.partition("-")[0] for name in names)}:
         parser.error(f"there is no fault {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     return chosen
 
 
 async def run(chosen: argparse.Namespace, transport: str) -> list[Row]:
     """One town on one transport: load, every chosen fault, and the count."""
-    faults = [fault for fault in FAULTS if fault.name in chosen.only]
+    faults = [fault for fault in ALL if fault.name in chosen.only]
+    disks = "F9" in chosen.only and machine.no_small_disk() is None
     windows: list[Window] = []
-    async with standing(transport, long=chosen.long, keep=chosen.keep) as ground:
+    async with standing(transport, long=chosen.long, keep=chosen.keep, disks=disks) as ground:
         tell(transport, "the town stands; everybody signs in")
         await _reachable(ground)
         skipped = {fault.name: reason for fault in faults if (reason := fault.lacks(ground)) is not None}
@@ -75,12 +83,16 @@ async def run(chosen: argparse.Namespace, transport: str) -> list[Row]:
                 if fault.name in skipped:
                     tell(transport, f"{fault.name} {fault.title}: NOT RUN: {skipped[fault.name]}")
                     continue
-                times = LONG_TIMES if chosen.long else fault.times
+                times = fault.long_times if chosen.long else fault.times
                 windows += [await _inject(ground, fault, number, usual) for number in range(times)]
             await asyncio.sleep(chosen.seconds)
         tell(transport, "waiting for quiet")
         left = await quiet(
-            _town(ground), partial(tell, transport), seconds=QUIET_SECONDS[chosen.long], within=chosen.patience
+            _town(ground),
+            partial(tell, transport),
+            seconds=QUIET_SECONDS[chosen.long],
+            within=chosen.patience,
+            patient=chosen.long,
         )
         tell(transport, "counting")
         findings = await count(_town(ground), ground.book.read(), left)
@@ -100,7 +112,7 @@ async def _inject(ground: Ground, fault: Fault, number: int, usual: float) -> Wi
     began = time.monotonic()
     await fault.inject(ground, number)
     window = Window(fault.name, began, time.monotonic())
-    await recovery(ground.book, window, usual, RECOVERY_SECONDS[ground.long])
+    await recovery(ground.book, window, usual, at_least=fault.rest, within=RECOVERY_SECONDS[ground.long])
     felt = (
         f"{window.normal:.1f} s" if window.normal is not None else f"not within {RECOVERY_SECONDS[ground.long]:.0f} s"
     )

@@ -65,6 +65,8 @@ _MESSAGES = """SELECT application_id, array_agg(kind ORDER BY created_at, id) FR
 WHERE application_id IS NOT NULL GROUP BY 1"""
 _RECORDS = "SELECT application_id, key, history_number FROM records"
 _OUTBOX = "SELECT topic, key, sequence, event_id, data FROM outbox"
+_END_CLAIMS = """UPDATE deliveries SET next_attempt_at = now()
+WHERE state = 'sending' AND next_attempt_at BETWEEN now() AND now() + interval '4 minutes 30 seconds'"""
 _AUDITED = "SELECT action, count(*) FROM audit_records WHERE result = 'done' GROUP BY 1"
 
 
@@ -104,11 +106,18 @@ class Flow:
         return STATES[last.kind] if last.outcome is Outcome.UNKNOWN else None
 
 
-async def quiet(town: Town, tell: Callable[[str], None], *, seconds: float, within: float) -> dict[str, int]:
-    """Wait until nothing has been under way for ``seconds``, and tell what is; what still was after ``within``."""
+async def quiet(
+    town: Town, tell: Callable[[str], None], *, seconds: float, within: float, patient: bool
+) -> dict[str, int]:
+    """Wait until nothing has been under way for ``seconds``, and tell what is; what still was after ``within``.
+
+    Unless it is patient, the claims of senders that were killed are ended at once, as five minutes would end them.
+    """
     give_up, since = time.monotonic() + within, None
     told: dict[str, int] = {}
     while True:
+        if not patient:
+            await town.running.rows("notifications", _END_CLAIMS)
         left = await under_way(town)
         now = time.monotonic()
         if left != told:

@@ -21,7 +21,7 @@ from town_onebox import distributed
 from town_onebox.assembly import Process, Town
 from town_onebox.distributed import Arrangement
 from town_onebox.registry import ENTRIES
-from town_onebox.supervisor import Part
+from town_onebox.supervisor import Part, end_with_parent
 from town_onebox.town import Choices
 
 LONGEST_PAUSE = 0.5  # one process is killed again and again here, which is not its own fault
@@ -87,6 +87,7 @@ def by_port(url: str | SecretStr, port: int) -> str:
 
 def main(directory: Path) -> int:
     """Serve the town until a signal."""
+    end_with_parent()
     detours = Detours(**json.loads(directory.with_suffix(".json").read_text()))
     if detours.broker:
         os.environ["KAFKA_BOOTSTRAP_SERVERS"] = detours.broker

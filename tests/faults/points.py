@@ -25,10 +25,9 @@ class Point:
     whose: Sequence[str]
 
 
-MOVES = ("application.submit", "application.accept")
-RELAYS = ("procedures", "standardization")
+MOVES = ("application.submit", "application.accept", "application.withdraw")
+RELAYS = ("procedures", "standardization", "notifications")
 CONSUMERS = ("notifications.messages", "standardization.applications", "procedures.decisions")
-# Without after-send-before-mark: what a dead sender held is sent again only when its lease of five minutes is over.
 POINTS = (
     Point("before-commit", "an API is killed before a commit", MOVES),
     Point("after-commit-before-reply", "an API is killed after a commit", MOVES),

@@ -106,9 +106,9 @@ def total(of: Sequence[Row]) -> Row:
 
 def table(of: Sequence[Row]) -> Table:
     """The table for people."""
-    made = Table(title="Faults", caption="times: the longest of all injections, in seconds")
-    for heading in ("fault", "", "injections", "first success", "normal p99", "errors", "unknown", "acknowledged"):
-        made.add_column(heading, justify="left" if heading in ("fault", "") else "right")
+    made = Table(title="Faults", caption="first answer, p99 normal: the longest of all injections, in seconds")
+    for heading in ("fault", "", "times", "first answer", "p99 normal", "errors", "unknown", "acked"):
+        made.add_column(heading, justify="left" if heading in ("fault", "") else "right", no_wrap=heading == "")
     for heading in (*COUNTERS, "other"):
         made.add_column(heading.replace("_", " "), justify="right")
     for row in of:
@@ -150,4 +150,4 @@ def details(of: Sequence[Row], most: int = 20) -> Iterator[str]:
 
 def show(of: Sequence[Row]) -> None:
     """Print the table."""
-    Console(width=180).print(table(of))
+    Console(width=190).print(table(of))

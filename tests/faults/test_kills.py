@@ -1,13 +1,11 @@
 """D-36: whoever is killed, whenever: what was acknowledged stands there once, is told once, and in its order."""
 
 import asyncio
-import json
 import random
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
-from importlib import resources
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +20,9 @@ from town_kit.settings import Zone
 from town_kit.testing import eventually
 from town_onebox.journey import people
 from town_onebox.testing import RunningTown
+
+from .findings import in_order
+from .load import sample
 
 pytestmark = [
     pytest.mark.journey,
@@ -41,8 +42,7 @@ TOLD = ["application.submitted", "application.withdrawn"]
 
 
 def body() -> dict[str, Any]:
-    sample = resources.files("town_procedures.catalogue").joinpath("care_need_certification/samples/valid.json")
-    return {"procedure_code": "LC-01", "answers": json.loads(sample.read_text("utf-8"))["answers"]}
+    return {"procedure_code": "LC-01", "answers": sample()}
 
 
 async def signed_in(town: RunningTown) -> people.SignedIn:
@@ -264,12 +264,7 @@ async def out_of_order(town: RunningTown, ours: set[UUID]) -> list[UUID]:
     last = dict(rows)
     wrong = []
     for application, sequences in (await logged(town)).items():
-        done = 0
-        for sequence in sequences:
-            if sequence > done + 1:
-                wrong.append(application)
-            done = max(done, sequence)
-        if done != last[application]:
+        if not in_order(sequences) or max(sequences, default=0) != last[application]:
             wrong.append(application)
     query = "SELECT application_id, array_agg(kind ORDER BY created_at, id) FROM messages GROUP BY application_id"
     for application, kinds in await town.rows("notifications", query):

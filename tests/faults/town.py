@@ -11,10 +11,11 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import yaml
+from tests.faults import machine
 from tests.faults.inside import Detours
 from tests.faults.ledger import Book
 from tests.faults.orders import Orders
@@ -22,7 +23,6 @@ from tests.faults.proxy import Proxy
 
 from town_kit.messaging.kafka_node import KafkaNode
 from town_kit.testing.kafka import jars_folder
-from town_onebox import town as onebox
 from town_onebox.registry import ENTRIES
 from town_onebox.testing import RunningTown
 
@@ -47,6 +47,8 @@ class Ground:
             ``kafka`` one ``broker``.
         book: the client's ledger as far as it is written.
         long: the counts and times of a release, not of a quick run.
+        disk: the disk of PostgreSQL alone, where one could be made.
+        log_disk: the disk of the broker alone, where one could be made.
     """
 
     transport: str
@@ -56,7 +58,8 @@ class Ground:
     proxies: dict[str, Proxy]
     book: Book
     long: bool = False
-    mounted: list[Path] = field(default_factory=list)
+    disk: Path | None = None
+    log_disk: Path | None = None
 
     @property
     def extra(self) -> Path:
@@ -84,7 +87,9 @@ def free_ports(count: int) -> list[int]:
 
 
 @asynccontextmanager
-async def standing(transport: str, *, long: bool = False, keep: bool = False) -> AsyncIterator[Ground]:
+async def standing(
+    transport: str, *, long: bool = False, keep: bool = False, disks: bool = False
+) -> AsyncIterator[Ground]:
     """A town that serves, in a directory of its own that goes with it unless it is to be kept."""
     folder = Path(tempfile.mkdtemp(prefix="town-faults-", dir="/var/tmp"))
     folder.chmod(0o755)
@@ -92,11 +97,14 @@ async def standing(transport: str, *, long: bool = False, keep: bool = False) ->
     names = [entry.name for entry in ENTRIES]
     serving = [entry.name for entry in ENTRIES if entry.serves]
     database, *own = free_ports(1 + len(serving))
-    _remember(directory, database, dict(zip(serving, own, strict=True)))
+    disk = directory / "postgres" if disks else None
+    log_disk = folder / "kafka" if disks and transport == "kafka" else None
     async with AsyncExitStack() as stack:
         if not keep:
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            stack.callback(onebox.reset, directory)
+        for each in filter(None, (disk, log_disk)):
+            stack.enter_context(machine.small_disk(folder / f"{each.name}.image", each))
+        _remember(directory, database, dict(zip(serving, own, strict=True)))
         targets = {f"database.{name}": database for name in names}
         targets |= {f"service.{name}": port for name, port in zip(serving, own, strict=True)}
         if transport == "pglog":
@@ -119,12 +127,12 @@ async def standing(transport: str, *, long: bool = False, keep: bool = False) ->
         environment = {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
         town = await asyncio.to_thread(RunningTown, directory, environment, program=PROGRAM, doors=DOORS)
         stack.push_async_callback(asyncio.to_thread, town.stop)
-        yield Ground(transport, folder, town, broker, proxies, Book(folder / "ledger.jsonl"), long)
+        yield Ground(transport, folder, town, broker, proxies, Book(folder / "ledger.jsonl"), long, disk, log_disk)
 
 
 def _remember(directory: Path, database: int, services: dict[str, int]) -> None:
     """Ports as if this town had run here before: it takes them again, and the proxies know them already."""
-    (directory / "postgres").mkdir(parents=True)
+    (directory / "postgres").mkdir(parents=True, exist_ok=True)
     (directory / "postgres" / "postgres.port").write_text(str(database))
     (directory / "ports.json").write_text(json.dumps(services))
     limits = dict.fromkeys(("anonymous", "sign-in", "resident", "staff", "vendor", "service"), GENEROUS)
@@ -135,7 +143,7 @@ async def _broker(stack: AsyncExitStack, folder: Path, proxies: dict[str, Proxy]
     """A broker that sends its clients to the proxy before it."""
     kept = folder / "kafka"
     ports = free_ports(2)
-    kept.mkdir()
+    kept.mkdir(exist_ok=True)
     (kept / "ports.json").write_text(json.dumps(ports))
     proxies["broker"] = await stack.enter_async_context(Proxy(HOST, ports[0]))
     node = KafkaNode(kept, jars_folder())

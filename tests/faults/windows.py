@@ -63,8 +63,16 @@ async def steady(book: Book, seconds: float) -> float:
     return found
 
 
-async def recovery(book: Book, window: Window, usual: float, within: float) -> None:
-    """Wait until the town is as usual again, and note how long that took."""
+async def recovery(book: Book, window: Window, usual: float, *, at_least: float, within: float) -> None:
+    """Wait until the town is as usual again, and note how long that took.
+
+    Args:
+        book: the client's ledger.
+        window: what is noted in.
+        usual: the 99th percentile without a fault, in seconds.
+        at_least: seconds to wait in any case.
+        within: seconds after which it is given up.
+    """
     limit = max(usual * NORMAL_FACTOR, NORMAL_AT_LEAST)
     while time.monotonic() < window.over + within:
         await asyncio.sleep(POLL)
@@ -73,7 +81,7 @@ async def recovery(book: Book, window: Window, usual: float, within: float) -> N
         if acked:
             window.first_success = min(acked) - window.over
         window.normal = _normal_since(operations, window.over, limit)
-        if window.normal is not None:
+        if window.normal is not None and time.monotonic() >= window.over + at_least:
             break
     window.until = time.monotonic()
 

@@ -11,11 +11,14 @@ from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
 from sqlalchemy import event, text
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session
 
 IDLE_SECONDS = 30.0
 SILENCE_SECONDS = 1.0
+# How soon the server lets go of a session, and of its locks, whose client can no longer be reached (seconds).
+KEEPALIVES = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
 _SETTINGS = text("SELECT set_config('town.principal', :principal, true), set_config('town.role', :role, true)")
 
 
@@ -54,6 +57,7 @@ class Database:
                     "lock_timeout": "5000",
                     "idle_in_transaction_session_timeout": "30000",
                     "timezone": "UTC",
+                    **KEEPALIVES,
                 },
             },
         )
@@ -62,6 +66,7 @@ class Database:
         )
         self._last_used = time.monotonic()
         event.listen(self.engine.sync_engine, "checkout", self._used)
+        event.listen(self.engine.sync_engine, "handle_error", _give_up_silent)
 
     def _used(self, *_: object) -> None:
         self._last_used = time.monotonic()
@@ -95,6 +100,12 @@ class Database:
         while True:
             await asyncio.sleep(IDLE_SECONDS / 2)
             await self.close_idle()
+
+
+def _give_up_silent(context: ExceptionContext) -> None:
+    """A connection on which no answer came is dead, and so are probably the others: the pool begins anew."""
+    if isinstance(context.original_exception, TimeoutError):
+        context.is_disconnect = context.invalidate_pool_on_disconnect = True
 
 
 async def assert_durable(database: Database) -> None:

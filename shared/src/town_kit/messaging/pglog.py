@@ -15,6 +15,7 @@ from typing import Any
 
 import asyncpg
 
+from town_kit.db.engine import KEEPALIVES
 from town_kit.messaging.event import Headers
 from town_kit.messaging.notify import wait
 from town_kit.messaging.pglog_tables import CHANNEL, DDL, GRANTS
@@ -24,6 +25,7 @@ from town_kit.messaging.transport import Incoming, Outgoing, Partition, Position
 REFRESH_SECONDS = 1.0
 PRUNE_ROWS = 5_000
 LONGEST_SLEEP = 0.5
+SILENCE_SECONDS = 15.0  # a server that says nothing for so long is gone, or the way to it
 
 _APPEND = "SELECT log_append($1, $2::int[], $3::bytea[], $4::bytea[], $5::bytea[])"
 _FETCH = """SELECT p.topic_id, r.partition, r.record_offset, r.key, r.headers, r.value
@@ -138,9 +140,9 @@ class PgLog:
 
 
 async def _connect(dsn: str, application: str) -> asyncpg.Connection:
-    settings = {"application_name": application[:60], "lock_timeout": "10000"}
+    settings = {"application_name": application[:60], "lock_timeout": "10000"} | KEEPALIVES
     try:
-        return await asyncpg.connect(dsn, timeout=5, command_timeout=30, server_settings=settings)
+        return await asyncpg.connect(dsn, timeout=5, command_timeout=SILENCE_SECONDS, server_settings=settings)
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         raise TransportError(f"the event log does not answer: {type(error).__name__}") from error
 

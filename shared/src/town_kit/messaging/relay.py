@@ -16,7 +16,7 @@ import asyncpg
 import structlog
 
 from town_kit import failpoints, telemetry
-from town_kit.db.engine import Database
+from town_kit.db.engine import KEEPALIVES, Database
 from town_kit.failpoints import failpoint
 from town_kit.messaging import notify
 from town_kit.messaging.event import Envelope, encode_headers, source
@@ -102,6 +102,7 @@ class Relay:
     async def _open(self) -> asyncpg.Connection:
         # A mark that is lost with the server is made again: the event goes out twice and the inbox drops the repeat.
         settings = {"application_name": f"{self.service}.relay", "synchronous_commit": "off", "lock_timeout": "5000"}
+        settings |= KEEPALIVES
         dsn = notify.plain_dsn(self.database.url)
         connection = await asyncpg.connect(dsn, timeout=5, command_timeout=15, server_settings=settings)
         await connection.execute("SELECT set_config('town.role', 'service', false)")
