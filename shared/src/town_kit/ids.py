@@ -2,9 +2,10 @@
 
 import secrets
 import time
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 _SPEAKABLE = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: without I, L, O and U, which are misheard
+_STABLE = uuid5(NAMESPACE_URL, "urn:town:stable-id")
 _HEARD_AS = str.maketrans({"I": "1", "L": "1", "O": "0", "-": None, " ": None})
 
 
@@ -23,9 +24,20 @@ def _check_character(body: str) -> str:
     return _SPEAKABLE[total]
 
 
-def reference(prefix: str = "") -> str:
-    """A speakable reference (受付の控え番号) such as ``A-7K2M-Q9TX-3``; the last character checks the others."""
-    body = "".join(secrets.choice(_SPEAKABLE) for _ in range(8))
+def stable_id(*parts: str) -> UUID:
+    """The id that follows from what something is about (UUID version 5): the same again after a restore."""
+    return uuid5(_STABLE, "\x1f".join(parts))
+
+
+def reference(prefix: str = "", *, seed: bytes | None = None) -> str:
+    """A speakable reference (受付の控え番号) such as ``A-7K2M-Q9TX-3``; the last character checks the others.
+
+    Args:
+        prefix: stands in front.
+        seed: at least 8 bytes nobody can guess, from which the reference follows; by default it is random.
+    """
+    drawn = seed if seed is not None else secrets.token_bytes(8)
+    body = "".join(_SPEAKABLE[byte % len(_SPEAKABLE)] for byte in drawn[:8])
     parts = [body[:4], body[4:], _check_character(body)]
     return "-".join([prefix, *parts] if prefix else parts)
 

@@ -104,6 +104,7 @@ class Handling:
     upload: Upload | None = None
     expected_version: int | None = None
     session: AsyncSession | None = None
+    created: str | None = None
 
 
 def handling(request: Request) -> Handling:
@@ -138,6 +139,8 @@ async def transaction(request: Request) -> AsyncIterator[AsyncSession]:
         yield session
         action = now.policy.audit.action if now.policy.audit else ""
         failpoint("before-commit", action)
+    if now.created is not None:  # where logs are kept elsewhere, they name what a restored backup does not have
+        log.info("created", action=action, location=now.created)
     failpoint("after-commit-before-reply", action)
 
 
@@ -206,6 +209,7 @@ class TownRoute(APIRoute):
                 response = await inner(request)
                 if now.session is not None:
                     await finish(now.session, now, response)
+                    now.created = response.headers.get("location")
                 return response
             except Replay as replay:
                 return replay.response

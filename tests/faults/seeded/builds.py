@@ -121,8 +121,14 @@ LATE_CURSOR = Build(
         # Notifications would notice a repeat once more by themselves.
         Edit(
             f"{NOTIFICATIONS}/src/town_notifications/messages/consumers.py",
-            "    if await repository.is_told(session, event.id):\n        return\n",
+            "    if await repository.is_told(session, event.id, [t.id_for(p.person_id) for p, t in notices]):\n"
+            "        return\n",
             "",
+        ),
+        Edit(
+            f"{NOTIFICATIONS}/src/town_notifications/messages/service.py",
+            "id=notice.id_for(reach.person_id)",
+            "id=new_id()",
         ),
         Edit(
             f"{NOTIFICATIONS}/migrations/versions/0002_messages.py",

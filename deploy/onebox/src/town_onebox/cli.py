@@ -1,4 +1,4 @@
-"""Commands of one box: run, serve, reset."""
+"""Commands of one box: run, serve, reset, and those for when it burns."""
 
 import sys
 from enum import StrEnum
@@ -15,6 +15,7 @@ from town_kit.settings import Zone
 from town_onebox import distributed, operate, town
 from town_onebox.assembly import Town
 from town_onebox.journey.run import journey
+from town_onebox.recovery import commands
 from town_onebox.supervisor import Part
 from town_onebox.town import Choices
 
@@ -79,6 +80,9 @@ def service(
 ) -> None:
     """Run a command of one service with its settings here: service procedures dead-letters list."""
     operate.run(directory, name, context.args)
+
+
+commands.add_to(app)
 
 
 def main() -> None:

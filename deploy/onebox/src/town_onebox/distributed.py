@@ -21,6 +21,7 @@ from town_kit.settings import Zone
 from town_onebox import sandbox, secrets, vault_user
 from town_onebox.assembly import Town
 from town_onebox.place import Place
+from town_onebox.recovery.state import refuse_unreconciled
 from town_onebox.registry import ENTRIES, Entry
 from town_onebox.sockets import Ports
 from town_onebox.supervisor import LONGEST_PAUSE, Part, Supervisor, become
@@ -53,6 +54,7 @@ def run(
     """Start every service as processes of its own and serve until a signal; the exit code."""
     arranged = arranged or Arrangement()
     place = Place(choices.directory.resolve())
+    refuse_unreconciled(place)
     place.make()
     account, separation = vault_user.account()
     database = DatabaseServer(place, choices.environment)

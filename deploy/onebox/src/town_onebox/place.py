@@ -99,6 +99,16 @@ class Place:
         return self.directory / "ports.json"
 
     @property
+    def restored(self) -> Path:
+        """Written by a restore: from when the data is, and whether it was compared with the outside."""
+        return self.directory / "restored.json"
+
+    @property
+    def reports(self) -> Path:
+        """What the comparisons after a restore found."""
+        return self.directory / "reports"
+
+    @property
     def showcase(self) -> Path:
         """What the first page shows of a trial."""
         return self.directory / "showcase"

@@ -1,20 +1,25 @@
 """The services of the town: where each belongs and how it is made. Adding a service is adding a row."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import town_gateway.main
+import town_gateway.mynaportal.restoring
 import town_gateway.settings
 import town_identity.main
 import town_identity.settings
 import town_notifications.main
+import town_notifications.restoring
 import town_notifications.settings
 import town_procedures.main
+import town_procedures.restoring
 import town_procedures.settings
 import town_standardization.main
+import town_standardization.restoring
 import town_standardization.settings
+from town_kit.restoring import Restoring
 from town_kit.service import Service
 from town_kit.settings import ServiceSettings, Zone
 
@@ -33,6 +38,7 @@ class Entry:
         serves: it answers requests (the connector only works).
         vault: it runs in the vault's process.
         urgent: it has urgent jobs, which run in a process of their own.
+        restoring: what it adds to a restore.
     """
 
     name: str
@@ -44,6 +50,7 @@ class Entry:
     serves: bool = True
     vault: bool = False
     urgent: bool = False
+    restoring: Restoring = field(default_factory=Restoring)
 
 
 ENTRIES: tuple[Entry, ...] = (
@@ -62,6 +69,7 @@ ENTRIES: tuple[Entry, ...] = (
         town_procedures.main.create_service,
         town_procedures.main.MIGRATIONS,
         "town_procedures.cli:app",
+        restoring=town_procedures.restoring.RESTORING,
     ),
     Entry(
         "standardization",
@@ -71,6 +79,7 @@ ENTRIES: tuple[Entry, ...] = (
         town_standardization.main.MIGRATIONS,
         "town_standardization.cli:app",
         vault=True,
+        restoring=town_standardization.restoring.RESTORING,
     ),
     Entry(
         "notifications",
@@ -80,6 +89,7 @@ ENTRIES: tuple[Entry, ...] = (
         town_notifications.main.MIGRATIONS,
         "town_notifications.cli:app",
         urgent=True,
+        restoring=town_notifications.restoring.RESTORING,
     ),
     Entry(
         "gateway",
@@ -97,6 +107,7 @@ ENTRIES: tuple[Entry, ...] = (
         town_gateway.main.MIGRATIONS / "connector",
         "town_gateway.cli:connector",
         serves=False,
+        restoring=town_gateway.mynaportal.restoring.RESTORING,
     ),
 )
 BY_NAME = {entry.name: entry for entry in ENTRIES}

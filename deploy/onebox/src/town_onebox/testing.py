@@ -144,6 +144,11 @@ class RunningTown:
             self._process.kill()
             return self._process.wait()
 
+    @property
+    def process_id(self) -> int:
+        """The supervisor's process."""
+        return self._process.pid
+
     def pid_of(self, part: str) -> int | None:
         """The process of a part (``web-1``, ``worker``), known by the log it writes; None while it is restarted."""
         log = str(self.place.logs / f"{part}.log")

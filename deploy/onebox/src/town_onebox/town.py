@@ -21,6 +21,7 @@ from town_onebox import clients, databases, processes, sandbox, secrets, vault_u
 from town_onebox.assembly import LOG_DATABASES, Town
 from town_onebox.core_systems import core_systems
 from town_onebox.place import Place
+from town_onebox.recovery.state import refuse_unreconciled
 from town_onebox.registry import ENTRIES
 from town_onebox.sockets import Ports, listen_at
 from town_onebox.supervisor import Part, Supervisor
@@ -72,6 +73,7 @@ def run(choices: Choices, console: Console, last: Callable[[Town], Sequence[Part
     """
     refuse_unsafe(choices)
     place = Place(choices.directory.resolve())
+    refuse_unreconciled(place)
     place.make()
     account, separation = vault_user.account()
     database = DatabaseServer(place, choices.environment)

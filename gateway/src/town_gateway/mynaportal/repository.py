@@ -58,7 +58,19 @@ _CONFIRMED = text("UPDATE portal_applications SET confirmed_at = :now WHERE id =
 _KEEP_STATUS = text(
     """INSERT INTO portal_statuses (id, receipt_no, sequence, fact, code, message, occurred_at, next_attempt_at)
        VALUES (:id, :receipt_no, :sequence, :fact, :code, :message, :occurred_at, :now)
-       ON CONFLICT (receipt_no, sequence) DO NOTHING"""
+       ON CONFLICT (receipt_no, sequence) DO UPDATE SET fact = excluded.fact, settlement =
+         CASE WHEN portal_statuses.code = excluded.code THEN 'known' ELSE 'told-otherwise:' || excluded.code END
+       WHERE portal_statuses.fact = 'before-restore'"""
+)
+# What the portal was told before a restore: it is not told again, and a status still waiting here has arrived.
+_KNOW_STATUS = text(
+    """INSERT INTO portal_statuses (id, receipt_no, sequence, fact, code, message, occurred_at, next_attempt_at,
+                                     settled_at, settlement)
+       VALUES (:id, :receipt_no, :sequence, 'before-restore', :code, :message, :occurred_at, :now, :now, 'known')
+       ON CONFLICT (receipt_no, sequence) DO UPDATE SET settled_at = excluded.settled_at, settlement =
+         CASE WHEN portal_statuses.code = excluded.code THEN 'known'
+              ELSE 'told-otherwise:' || portal_statuses.code END
+       WHERE portal_statuses.settled_at IS NULL RETURNING id"""
 )
 # In order per receipt number, and only after the portal knows that the application arrived.
 _CLAIM_STATUSES = text(
@@ -80,7 +92,7 @@ _WAITING = text(
        FROM portal_applications WHERE confirmed_at IS NULL
        UNION ALL
        SELECT 'status ' || sequence, receipt_no, attempts, occurred_at, next_attempt_at, settlement
-       FROM portal_statuses WHERE settled_at IS NULL OR settlement <> 'sent'
+       FROM portal_statuses WHERE settled_at IS NULL OR settlement NOT IN ('sent', 'known')
        ORDER BY since LIMIT 1000"""
 )
 
@@ -177,6 +189,29 @@ async def keep_status(
         "now": now,
     }
     await session.execute(_KEEP_STATUS, values)
+
+
+async def know_status(
+    session: AsyncSession,
+    *,
+    receipt_no: str,
+    sequence: int,
+    code: str,
+    message: str,
+    occurred_at: datetime,
+    now: datetime,
+) -> bool:
+    """Remember that the portal was told a status before a restore; whether nobody here knew."""
+    values = {
+        "id": uuid.uuid5(_STATUS_IDS, f"{receipt_no}:{sequence}"),
+        "receipt_no": receipt_no,
+        "sequence": sequence,
+        "code": code,
+        "message": message,
+        "occurred_at": occurred_at,
+        "now": now,
+    }
+    return (await session.execute(_KNOW_STATUS, values)).scalar_one_or_none() is not None
 
 
 async def claim_statuses(session: AsyncSession, now: datetime, limit: int) -> Sequence[Row[Any]]:

@@ -46,14 +46,26 @@ async def database(admin_dsn: str, name: str, *, owner_password: str, app_passwo
 
 
 async def backup_role(admin_dsn: str, name: str, password: str, databases: Sequence[str]) -> None:
-    """Make the role that reads ``databases`` for a backup; row security would hide rows from anyone else."""
+    """Make the role that copies the server and reads ``databases``; row security would hide rows from anyone else."""
     admin = await asyncpg.connect(admin_dsn)
     try:
         await login_role(admin, name, password)
-        await admin.execute(f"ALTER ROLE {_quoted(name)} BYPASSRLS")
+        await admin.execute(f"ALTER ROLE {_quoted(name)} BYPASSRLS REPLICATION")
         await admin.execute(f"GRANT pg_read_all_data TO {_quoted(name)}")
         for database_name in databases:
             await admin.execute(f"GRANT CONNECT ON DATABASE {_quoted(database_name)} TO {_quoted(name)}")
+    finally:
+        await admin.close()
+
+
+async def standby_role(admin_dsn: str, name: str, password: str, slot: str) -> None:
+    """Make the role with which a standby reads the WAL, and the slot that keeps what it has not read yet."""
+    admin = await asyncpg.connect(admin_dsn)
+    try:
+        await login_role(admin, name, password)
+        await admin.execute(f"ALTER ROLE {_quoted(name)} REPLICATION")
+        if not await admin.fetchval("SELECT true FROM pg_replication_slots WHERE slot_name = $1", slot):
+            await admin.execute("SELECT pg_create_physical_replication_slot($1, true)", slot)
     finally:
         await admin.close()
 

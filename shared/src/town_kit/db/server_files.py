@@ -115,6 +115,18 @@ def binaries_for(account: Account, *, version: str | None, folder: Path | None =
     raise NoServer(f"{wanted} is needed; found: {seen}. Install it, or set TOWN_POSTGRES_BIN to its bin folder")
 
 
+def client_program(name: str, *, version: str) -> Path:
+    """A client program of PostgreSQL, such as ``pg_basebackup``, not older than the server's major ``version``.
+
+    Raises:
+        NoServer: no installation has it.
+    """
+    for folder in _folders():
+        if (folder / name).exists() and _major(folder) >= int(version):
+            return folder / name
+    raise NoServer(f"{name} of PostgreSQL {version} or newer is needed; install it, or set TOWN_POSTGRES_BIN")
+
+
 def _folders() -> Iterator[Path]:
     """Candidates, best first: the one named by TOWN_POSTGRES_BIN, installed ones by version, PATH, the wheel."""
     named = os.environ.get("TOWN_POSTGRES_BIN")

@@ -21,6 +21,10 @@ TIMEOUT_SECONDS = 30.0
 class TownAway(Exception):
     """The town did not answer, or not with what was hoped for; tried again at the next poll."""
 
+    def __init__(self, reason: str, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+
 
 @dataclass(frozen=True)
 class Page:
@@ -73,7 +77,7 @@ class DataLinkage:
         if answer.status_code == 401:
             self._renew_at = 0.0
         if not answer.is_success:
-            raise TownAway(f"{method} {noun} {answer.status_code}")
+            raise TownAway(f"{method} {noun} {answer.status_code}", answer.status_code)
         return answer
 
     async def _bearer(self, config: Config) -> str:

@@ -99,7 +99,12 @@ class CoreSystem:
             same = known["sha256"] == digest
             await self._note("record_repeated" if same else "record_conflict", **_named(record), sha256=digest)
 
+    def answer_again(self) -> None:
+        """Hand every result in once more at the next round, as a vendor does when the town asks for it."""
+        self._posted.clear()
+
     async def _answer(self, config: Config) -> None:
+        refused: TownAway | None = None
         for key, entry in list(self._records.items()):
             if key in self._posted:
                 continue
@@ -107,8 +112,16 @@ class CoreSystem:
                 today = japan_date(self._clock.now())
                 result = decide(self.business_id, *key, entry["record"]["record"], today)
                 self._restore(await self._note("decided", key=key[0], history_number=key[1], result=result))
-            await self._linkage.post_result(config, self._results[key])
+            try:
+                await self._linkage.post_result(config, self._results[key])
+            except TownAway as away:
+                if away.status != 404:
+                    raise
+                refused = away  # a record the town lost with a disk: the others must not wait for it
+                continue
             self._restore(await self._note("result_posted", key=key[0], history_number=key[1]))
+        if refused is not None:
+            raise refused
 
     async def _take_files(self, mine: CoreSystemConfig) -> None:
         if mine.drop_folder is None:
@@ -145,13 +158,15 @@ def create(place: Place, clock: Clock | None = None) -> Counterpart:
     faults = Faults({"pause"})
     systems: dict[str, CoreSystem] = {}
 
+    def known() -> list[CoreSystem]:
+        for business_id in sorted(set(place.config.core_systems) - set(systems)):
+            linkage = DataLinkage(business_id, place.credentials.core_systems[business_id], time)
+            systems[business_id] = CoreSystem(business_id, linkage, ledger, time)
+        return [systems[business_id] for business_id in sorted(place.config.core_systems)]
+
     async def one_round() -> None:
-        config = place.config
-        for business_id in sorted(config.core_systems):
-            if business_id not in systems:
-                linkage = DataLinkage(business_id, place.credentials.core_systems[business_id], time)
-                systems[business_id] = CoreSystem(business_id, linkage, ledger, time)
-            await systems[business_id].round(config)
+        for system in known():
+            await system.round(place.config)
 
     async def poll() -> None:
         while True:
@@ -164,4 +179,11 @@ def create(place: Place, clock: Clock | None = None) -> Counterpart:
         await one_round()
         return JSONResponse({"entries": len(ledger.entries)})
 
-    return counterpart("core_system", [Route("/poll", poll_now, methods=["POST"])], ledger, faults, background=[poll])
+    async def results_again(_request: Request) -> Response:
+        """Hand all results in once more: what the town asks its vendors for after a restore."""
+        for system in known():
+            system.answer_again()
+        return Response(status_code=202)
+
+    routes = [Route("/poll", poll_now, methods=["POST"]), Route("/results-again", results_again, methods=["POST"])]
+    return counterpart("core_system", routes, ledger, faults, background=[poll])

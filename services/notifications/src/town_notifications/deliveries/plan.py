@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from town_kit.ids import new_id
+from town_kit.ids import new_id, stable_id
 from town_notifications.channels import Channel, Lane
 from town_notifications.deliveries.domain import State
 from town_notifications.deliveries.models import Delivery
@@ -20,7 +20,7 @@ def planned(message: Message, reach: Reach, at: datetime) -> list[Delivery]:
     first = quiet_until if quiet_until is not None and quiet_until < message.hand_over_at else at
     rows = [
         Delivery(
-            id=new_id(),
+            id=stable_id("delivery", str(message.id), target.channel.value, str(target.id)),
             message_id=message.id,
             person_id=reach.person_id,
             emergency_message_id=message.emergency_message_id,

@@ -17,7 +17,8 @@ from town_notifications.deliveries.models import Delivery
 class Claimed:
     """A delivery this worker holds until its lease is over, with what it takes to carry it out.
 
-    ``address`` is None when the device or the address is no longer registered.
+    ``address`` is None when the device or the address is no longer registered. ``sent_before``: the provider's list
+    says that it took this id before a restore.
     """
 
     id: UUID
@@ -32,6 +33,7 @@ class Claimed:
     valid_until: datetime
     read_at: datetime | None
     application_id: UUID | None
+    sent_before: bool
 
 
 _CLAIM = text(
@@ -44,7 +46,8 @@ _CLAIM = text(
            FROM due WHERE d.id = due.id
          RETURNING d.id, d.message_id, d.channel, d.target_id, d.tries)
        SELECT c.id, c.message_id, c.channel, c.target_id, c.tries, coalesce(e.push_token, p.address) AS address,
-              m.language, m.title, m.body, m.valid_until, m.read_at, m.application_id
+              m.language, m.title, m.body, m.valid_until, m.read_at, m.application_id,
+              EXISTS (SELECT FROM sent_before_restore s WHERE s.delivery_id = c.id) AS sent_before
          FROM claimed c JOIN messages m ON m.id = c.message_id
          LEFT JOIN devices e ON c.channel = 'push' AND e.id = c.target_id
          LEFT JOIN contact_points p ON c.channel = 'email' AND p.id = c.target_id AND p.state = 'confirmed'"""

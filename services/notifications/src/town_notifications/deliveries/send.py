@@ -60,6 +60,8 @@ async def _attempt(
     wired: Ports, adapter: ChannelAdapter, lane: Lane, one: Claimed, now: datetime
 ) -> Outcome | Decision:
     """One attempt, or the reason why none is made."""
+    if one.sent_before:
+        return Decision(State.SENT, "before-restore")
     if one.read_at is not None and lane is Lane.ORDINARY:
         return Decision(State.CANCELLED, "read")
     if now >= one.valid_until:

@@ -38,6 +38,7 @@ class ApplicationFact(Reader):
     application_id: UUID
     reference: str
     procedure_code: str
+    status_sequence: int = 0
     received_at: datetime
     due_on: date | None = None
     parties: tuple[Party, ...] = ()
@@ -72,15 +73,16 @@ async def tell_parties(
     session: AsyncSession, wired: Ports, kind: str, event: Received[ApplicationFact], plan: Plan
 ) -> None:
     """Write the messages of one event; an event told before writes none."""
-    if await repository.is_told(session, event.id):
-        return
     persons = recipients((party.role, party.person_id) for party in event.data.parties)
     known = [person for person in persons if person is not None]
     reached = await reach(session, known, wired.channels) if known else [Reach(person_id=None)]
     texts = await procedure(session, event.data.procedure_code)
     now = wired.clock.now()
-    for person in reached:
-        queue(session, notice(wired, kind, event, texts, person.language, now), person, plan, at=now)
+    notices = [(person, notice(wired, kind, event, texts, person.language, now)) for person in reached]
+    if await repository.is_told(session, event.id, [t.id_for(p.person_id) for p, t in notices]):
+        return
+    for person, told in notices:
+        queue(session, told, person, plan, at=now)
 
 
 def notice(
@@ -109,4 +111,5 @@ def notice(
         reference=data.reference,
         procedure_code=data.procedure_code,
         application_id=data.application_id,
+        moment=data.status_sequence,
     )

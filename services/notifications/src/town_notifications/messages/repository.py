@@ -5,7 +5,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, exists, false, select, tuple_
+from sqlalchemy import Select, exists, false, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from town_kit.auth import Principal, Role
@@ -49,9 +49,9 @@ async def inbox(
     return list((await session.execute(query)).scalars())
 
 
-async def is_told(session: AsyncSession, event_id: UUID) -> bool:
-    """Whether an event already made its messages."""
-    query = select(exists().where(Message.source_event_id == event_id))
+async def is_told(session: AsyncSession, event_id: UUID, message_ids: Sequence[UUID]) -> bool:
+    """Whether an event already made its messages, or another event about the same move did."""
+    query = select(exists().where(or_(Message.source_event_id == event_id, Message.id.in_(message_ids))))
     return bool((await session.execute(query)).scalar_one())
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from town_kit.ids import new_id
+from town_kit.ids import new_id, stable_id
 from town_kit.messaging import outbox
 from town_notifications.base import Base
 from town_notifications.messages.domain import ListName, Reason, State, hand_over_at
@@ -21,7 +21,7 @@ Plan = Callable[[Message, Reach, datetime], Sequence[Base]]
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What a message is about, before it is written to somebody."""
+    """What a message is about, before it is written to somebody; ``moment`` is the move of the application, 1, 2 …"""
 
     kind: str
     rendered: Rendered
@@ -33,17 +33,33 @@ class Notice:
     procedure_code: str | None = None
     application_id: UUID | None = None
     emergency_message_id: UUID | None = None
+    moment: int = 0
+
+    def id_for(self, person_id: UUID | None) -> UUID:
+        """The id of this notice to one person.
+
+        Where the moment of the application is known it follows from that, so that what is told again after a restore
+        carries the id under which the outside already has it.
+        """
+        if self.application_id is None or not self.moment:
+            return new_id()
+        return stable_id("message", str(self.application_id), str(self.moment), self.kind, recipient_key(person_id))
+
+
+def recipient_key(person_id: UUID | None) -> str:
+    """Who is told, as a part of a key."""
+    return str(person_id) if person_id else "unknown"
 
 
 def queue(session: AsyncSession, notice: Notice, reach: Reach, plan: Plan, *, at: datetime) -> Message:
     """Write one message to one person: to her channels, else straight onto the day's list."""
     message = Message(
-        id=new_id(),
+        id=notice.id_for(reach.person_id),
         version=1,
         event_sequence=0,
         person_id=reach.person_id,
         source_event_id=notice.source_event_id,
-        recipient_key=str(reach.person_id) if reach.person_id else "unknown",
+        recipient_key=recipient_key(reach.person_id),
         kind=notice.kind,
         priority=notice.priority,
         language=notice.rendered.language.value,

@@ -1,5 +1,6 @@
 """受取人 — devices, contact points and preferences: how a person wants to be reached, as registered here only."""
 
+from town_notifications.recipients.confirming import code_mail_id
 from town_notifications.recipients.domain import QuietHours, Reach, Target
 from town_notifications.recipients.repository import (
     counts,
@@ -15,6 +16,7 @@ __all__ = [
     "QuietHours",
     "Reach",
     "Target",
+    "code_mail_id",
     "counts",
     "drop_target",
     "everyone_reachable",

@@ -1,7 +1,7 @@
 """Mailing confirmation codes; the row is the intent, the worker carries it out."""
 
 from datetime import timedelta
-from uuid import uuid5
+from uuid import UUID, uuid5
 
 from sqlalchemy import select, update
 
@@ -56,12 +56,17 @@ async def _due(database: Database, clock: Clock) -> list[tuple[ContactPoint, Lan
     return rows
 
 
+def code_mail_id(point: UUID, issue: int) -> UUID:
+    """The id of the mail with a code; another code is another mail."""
+    return uuid5(point, str(issue))
+
+
 def _mail(wired: Ports, point: ContactPoint, language: Language) -> Outgoing:
     texts = shared_texts()
     town = wired.town.name(language)
     code = confirmation_code(wired.code_key, point.id, point.issue)
     body = texts.confirmation_body[language].format(code=code)
-    mail_id = uuid5(point.id, str(point.issue))  # another code is another mail
+    mail_id = code_mail_id(point.id, point.issue)
     return Outgoing(
         delivery_id=mail_id,
         message_id=mail_id,

@@ -80,7 +80,8 @@ async def _pushed(api: Any, token: str, count: int) -> bool:
 
 async def _delivered(api: Any) -> Any:
     rows = await api.rows(
-        "SELECT * FROM messages WHERE person_id = :me AND state = 'delivered' ORDER BY created_at, id",
+        """SELECT * FROM messages m WHERE person_id = :me AND state = 'delivered'
+            ORDER BY (SELECT min(seq) FROM outbox WHERE key = m.id)""",
         me=api.resident_id,
     )
     return rows if len(rows) == 2 else None

@@ -98,6 +98,17 @@ class Submission:
     actor_role: str
     flags: Sequence[str] = ()
     client_id: str | None = None
+    names: tuple[UUID, str] | None = None
+    """Id and reference where they are not free: see :func:`names_of`."""
+
+
+def names_of(source: str, receipt_no: str, key: bytes) -> tuple[UUID, str]:
+    """Id and reference of what came under a portal's 受付番号: whoever takes it again after a restore finds the same.
+
+    The core system, the resident's mail and the portal know the application by them, so a restore makes no second one.
+    """
+    digest = keyed_digest(key, f"application names\x1f{source}\x1f{receipt_no}".encode())
+    return UUID(bytes=digest[:16], version=5), reference(seed=digest[16:])
 
 
 def signed_content(procedure_code: str, answers: Mapping[str, Any], document_hashes: Sequence[str]) -> bytes:
@@ -201,13 +212,14 @@ async def record(
     The state is ``submitted``, or ``pending_verification`` while the certificate's revocation is unknown.
     """
     procedure, signature = submission.procedure, submission.signature
+    own_id, own_reference = submission.names or (new_id(), reference())
     application = Application(
-        id=new_id(),
+        id=own_id,
         version=1,
         event_sequence=0,
         status_sequence=0,
         revision=1,
-        reference=reference(),
+        reference=own_reference,
         procedure_code=procedure.code,
         procedure_version=procedure.version,
         business_id=procedure.business_id,

@@ -137,6 +137,7 @@ async def judge(prepared: Prepared, procedure: Procedure, content: Content, deli
         filed_by=filer,
         actor_role=Role.RESIDENT.value,
         flags=(applications.MY_NUMBER_IN_TEXT,) if in_text else (),
+        names=applications.names_of(delivery.source, delivery.receipt_no, wired.digest_key),
     )
 
 

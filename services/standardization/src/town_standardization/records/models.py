@@ -17,6 +17,7 @@ class Record(Base, Aggregate):
     """標準レコード. ``key`` and ``history_number`` name it to the core system; ``position`` is its place in the pull.
 
     ``subjects`` are the persons it is about, for the audit. A result is kept with its id, so that a repeat is one.
+    ``withheld``: the core system took this key and number before a restore, so it is not handed out again.
     """
 
     __tablename__ = "records"
@@ -39,6 +40,7 @@ class Record(Base, Aggregate):
     valid_from: Mapped[date | None]
     valid_to: Mapped[date | None]
     export_id: Mapped[UUID | None] = mapped_column(ForeignKey("record_exports.id"))
+    withheld: Mapped[bool] = mapped_column(default=False)
 
     def prepared(self) -> RecordPrepared:
         """The event that tells it exists."""

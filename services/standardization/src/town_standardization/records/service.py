@@ -41,7 +41,10 @@ async def write(
     content: Mapping[str, Any],
     at: datetime,
 ) -> Record:
-    """Write a record under its next 履歴番号; the same content again is the same record."""
+    """Write a record under its next 履歴番号; the same content again is the same record.
+
+    One the core system took under that number before a restore is written down as taken and not handed out again.
+    """
     await repository.stand_in_line(session, business_id)
     last = await repository.newest(session, business_id, key)
     if last is not None and last.content == content:
@@ -58,9 +61,16 @@ async def write(
         subjects=list(subjects),
         content=dict(content),
         operated_at=at,
+        withheld=False,
     )
+    taken_at = await repository.taken_before(session, business_id, key, record.history_number)
     session.add(record)
     outbox.add(session, record.prepared(), record)
+    if taken_at is not None:
+        record.withheld = True
+        acknowledged = record.acknowledge(taken_at)
+        assert acknowledged is not None
+        outbox.add(session, acknowledged, record)
     await session.flush()
     return record
 

@@ -71,7 +71,7 @@ async def test_pages_pass_nothing_over_and_repeat_nothing(world: Any) -> None:
             break
         seen += [(one["key"], one["history_number"]) for one in page["records"]]
         cursor = page["next_cursor"]
-    [count] = await world.rows("SELECT count(*) AS n FROM records WHERE business_id = '027'")
+    [count] = await world.rows("SELECT count(*) AS n FROM records WHERE business_id = '027' AND NOT withheld")
     assert len(seen) == len(set(seen)) == count.n
     again = (await world.client.get(RECORDS, params={"cursor": cursor}, headers=world.vendor())).json()
     assert again == {"records": [], "next_cursor": cursor}
