@@ -96,7 +96,7 @@ def _nobodys() -> str:
 
 def _otp(secret: bytes) -> TOTP:
     # SHA-1 is what every authenticator and hardware token reads; HMAC-SHA-1 is not broken (RFC 6238, section 1.2).
-    return TOTP(secret, _DIGITS, SHA1(), STEP_SECONDS)  # noqa: S303 - what RFC 6238 says
+    return TOTP(secret, _DIGITS, SHA1(), STEP_SECONDS)  # noqa: S303 - what RFC 6238 says  # nosec B303
 
 
 def _letters(count: int) -> str:

@@ -12,7 +12,7 @@ LONGEST_OPENING = timedelta(hours=4)
 
 
 class Purpose(StrEnum):
-    """What an envelope is opened for (事務); it stands in the audit record."""
+    """封筒を何の事務のために開けたか — what for; it stands in the audit record."""
 
     DISASTER_RESPONSE = "disaster-response"
     COUNTER_SERVICE = "counter-service"
