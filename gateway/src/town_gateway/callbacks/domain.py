@@ -49,14 +49,14 @@ FACTS = (
 
 
 class CallbackState(StrEnum):
-    """Whether a callback is told anything."""
+    """通知先に知らせるかどうか — whether a callback is told anything."""
 
     ACTIVE = "active"
     DISABLED = "disabled"  # its receiver answered 410 Gone
 
 
 class DeliveryState(StrEnum):
-    """Where a delivery stands."""
+    """通知がどこまで進んだか — where a delivery stands."""
 
     WAITING = "waiting"
     DELIVERED = "delivered"
