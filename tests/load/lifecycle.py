@@ -74,7 +74,7 @@ async def generate(town: Town, seconds: float) -> Load:
     async with httpx.AsyncClient(base_url=town.public_url, timeout=30) as client:
         residents = [await people.resident(town, client, name) for name in people.CARDS]
         officer = await people.staff(client, "clerk")
-    answers = sample()
+    answers, since = sample(), new_id()
     times: list[float] = []
     done = refused = 0
     clock = time.monotonic
@@ -115,7 +115,7 @@ async def generate(town: Town, seconds: float) -> Load:
 
     await asyncio.gather(*(worker(n) for n in range(CONNECTIONS)))
     ended = clock()
-    await drained(town)
+    await drained(town, since)
     times.sort()
     return Load(
         lifecycles=done,
