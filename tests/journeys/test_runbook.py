@@ -265,7 +265,6 @@ async def test_without_the_staff_directory_an_envelope_opens_the_door(running_to
         who = "SELECT client_id FROM audit_records WHERE action = 'application.accept' AND principal = $1"
         assert await running_town.rows("procedures", who, UUID(session["account_id"])) == ["sealed-staff"]
     username = printed["ユーザー名"]
-    assert session["use_id"] in running_town.command("identity", "sealed-accounts", "list").stdout
     reviewed = ("review", session["use_id"], "--by", "総務 三郎", "--note", "窓口の受付のため。問題なし")
     for command in (reviewed, ("reseal", username, "--by", "管理 次郎")):
         done = running_town.command("identity", "sealed-accounts", *command)
