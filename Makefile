@@ -18,7 +18,7 @@ export PYTHONDONTWRITEBYTECODE ?= 1
 .DEFAULT_GOAL := help
 # Folders have the names of some: without this line make would take them for done.
 .PHONY: help setup run reset test test-fast check lint types imports security lock bench kafka contracts \
-	faults contracts-up-to-date contract-lint fuzz sbom audit assumptions assumptions-marked manifests network-policies \
+	faults contracts-up-to-date contract-lint matrix fuzz sbom audit assumptions assumptions-marked manifests network-policies \
 	deploy-secrets where new-slice format
 
 help: ## list the commands
@@ -49,7 +49,7 @@ test: $(READY) ## run all tests (ARGS="-k word" narrows them)
 test-fast: $(READY) ## run the unit and architecture tests
 	@$(BIN)/python -m pytest $(wildcard */tests/unit services/*/tests/unit deploy/*/tests/unit tests/architecture) $(ARGS)
 
-check: lint types imports security contracts-up-to-date contract-lint assumptions-marked manifests ## lint, types, import rules, security, contracts, manifests
+check: lint types imports security contracts-up-to-date contract-lint matrix assumptions-marked manifests ## lint, types, import rules, security, contracts, manifests
 
 lint: $(READY)
 	@$(BIN)/ruff check .
@@ -96,6 +96,9 @@ $(SPECTRAL): tests/contract/spectral/package.json tests/contract/spectral/packag
 contract-lint: $(READY) ## lint the published contracts with spectral (needs npm; without it says what is skipped)
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory --silent $(SPECTRAL); fi
 	@$(BIN)/python -m pytest tests/contract/spectral
+
+matrix: $(READY) ## every route stands in the authorisation matrix (a part of check)
+	@$(BIN)/python -m pytest --quiet tests/contract/test_matrix_is_complete.py
 
 fuzz: $(READY) ## search every reader and route for failures (SECONDS=120: for readers and routes each)
 	@$(BIN)/python -W ignore -m tests.fuzz --seconds $(or $(SECONDS),120)

@@ -16,27 +16,21 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from fastapi.routing import APIRoute
+from tests.contract.matrix import declared
 
 from town_kit.auth import Role
 from town_kit.auth.jose import generate_signing_key
 from town_kit.ids import new_id
-from town_kit.routing import UNSAFE, Policy, is_declared, policy_of
+from town_kit.routing import UNSAFE, Policy
 from town_kit.settings import Zone
 from town_onebox.registry import ENTRIES
 
-# Open to everyone and touching nobody's data: health, descriptions, the first page and its files.
-OPEN = re.compile(r"^/(livez|readyz|openapi\.json|reference|portal/[a-z.-]+|favicon\.ico)?$")
 SERVING = [entry.name for entry in ENTRIES]
 
 
 def routes(app: Any) -> list[tuple[APIRoute, Policy]]:
-    found = []
-    for route in app.router.routes:
-        if OPEN.match(route.path):
-            continue
-        policy = policy_of(route) if is_declared(route) else None
-        assert policy is not None, f"{route.path} declares neither scope nor problems"
-        found.append((route, policy))
+    found, wrong = declared(app.router.routes)
+    assert wrong == []
     return found
 
 

@@ -1,0 +1,177 @@
+"""The authorisation matrix as data: what stands behind each parameter of a path, and whose it is.
+
+Every route with a parameter must find its thing in ``THINGS`` (or a reason in ``NOT_THINGS``), so that the matrix can
+try it with an object of one's own and with somebody else's. A route that stands nowhere fails ``make check``.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi.routing import APIRoute
+
+from town_kit.auth import Role
+from town_kit.routing import Policy, is_declared, policy_of
+
+# Open to everyone and touching nobody's data: health, descriptions, the first page and its files.
+OPEN = re.compile(r"^/(livez|readyz|openapi\.json|reference|portal/[a-z.-]+|favicon\.ico)?$")
+PARAMETER = re.compile(r"\{([^}:]+)[^}]*\}")
+OWNER, ID, SEALED, BLOB = "the owner", "the id", "sealed by its service", "a blob of its service"
+PERSONAL = frozenset({Role.RESIDENT, Role.VENDOR})
+"""Roles that see what is theirs alone; staff and services see everything of their office."""
+
+
+@dataclass(frozen=True)
+class Thing:
+    """How a thing is put into a database; one with no ``ID`` is the owner herself.
+
+    Attributes:
+        database: the service that owns it.
+        rows: tables and values; ``OWNER`` and ``ID`` stand for the person or client, and the thing's id, ``SEALED``
+            and ``BLOB`` for what its service sealed or stored. A column that is needed and not named gets some value of
+            its type, a reference a row of its own.
+    """
+
+    database: str
+    rows: tuple[tuple[str, Mapping[str, Any]], ...]
+
+
+def _one(database: str, table: str, **values: Any) -> Thing:
+    return Thing(database, ((table, {"id": ID, **values}),))
+
+
+APPLICATION = Thing(
+    "procedures",
+    (
+        (
+            "applications",
+            {
+                "id": ID,
+                "version": 1,
+                "procedure_code": "LC-01",
+                "state": "submitted",
+                "decided_by": "staff",
+                "channel": "app",
+                "party_refs": [{"role": "applicant", "person_id": OWNER, "protected": False}],
+            },
+        ),
+        ("application_parties", {"application_id": ID, "person_id": OWNER, "role": "applicant"}),
+    ),
+)
+CALLBACK = {"id": ID, "owner_id": OWNER, "state": "active", "secret": SEALED}
+MESSAGE: dict[str, Any] = {"priority": "ordinary", "unreached": "letters", "language": "ja", "version": 1}
+DELIVERED = {**MESSAGE, "state": "delivered", "ended_at": "now"}
+ON_LIST = {**DELIVERED, "state": "handed_to_staff", "list_name": "letters", "listed_at": "now", "listed_on": "today"}
+APPLIED = {"state": "applied", "version": 1, "summary": {"rows": 1}, "content_sealed": None}
+
+# (service, path up to its first parameter) → what the parameter names
+THINGS: Mapping[tuple[str, str], Thing] = {
+    ("identity", "/v1/devices/{device_id}"): Thing(
+        "identity", (("persons", {"id": OWNER}), ("resident_sessions", {"id": ID, "person_id": OWNER}))
+    ),
+    ("identity", "/v1/persons/{person_id}"): Thing("identity", (("persons", {"id": OWNER}),)),
+    ("identity", "/v1/number-links/{import_id}"): _one("identity", "number_links", **APPLIED),
+    ("procedures", "/v1/applications/{application_id}"): APPLICATION,
+    ("procedures", "/v1/quarantined-packages/{package_id}"): _one(
+        "procedures", "quarantined_packages", state="quarantined", version=1, errors=[], procedure_code="LC-01"
+    ),
+    ("procedures", "/v1/raw-packages/{raw_package_id}"): _one(
+        "procedures", "raw_packages", blob_id=BLOB, application_id=None
+    ),
+    ("standardization", "/v1/hand-overs/{application_id}"): _one("standardization", "hand_overs", state="held"),
+    ("notifications", "/v1/messages/{message_id}"): _one("notifications", "messages", person_id=OWNER, **DELIVERED),
+    ("notifications", "/v1/devices/{device_id}"): _one("notifications", "devices", person_id=OWNER, platform="android"),
+    ("notifications", "/v1/contact-points/{contact_point_id}"): _one(
+        "notifications", "contact_points", person_id=OWNER, state="pending", issue=1, code_tries=0, attempts=0
+    ),
+    ("notifications", "/v1/emergency-messages/{emergency_message_id}"): _one(
+        "notifications",
+        "emergency_messages",
+        version=1,
+        status="test",
+        state="dispatched",
+        texts={"ja": {"title": "試験", "body": "試験"}},
+        withheld={},
+    ),
+    ("notifications", "/v1/undelivered-messages/{message_id}"): _one("notifications", "messages", **ON_LIST),
+    ("gateway", "/apps/kosodate/v1/applications/{application_id}"): APPLICATION,
+    ("gateway", "/v1/callbacks/{callback_id}"): Thing(
+        "gateway",
+        (
+            ("callbacks", CALLBACK),
+            ("callback_deliveries", {"id": ID, "callback_id": ID, "owner_id": OWNER, "state": "parked"}),
+        ),
+    ),
+}
+# Parameters that name no object somebody owns.
+NOT_THINGS: Mapping[tuple[str, str], str] = {
+    ("procedures", "/v1/procedures/{code}"): "a published procedure, open to everyone",
+    ("procedures", "/v1/attachments/{attachment_id}"): "the sender chooses the id of what does not exist yet",
+    ("notifications", "/v1/templates/{kind}"): "a kind of message, the same for all of the town's staff",
+}
+CORRECTION = {
+    "texts": {"ja": {"title": "訂正", "body": "取り消します"}},
+    "status": "test",
+    "valid_hours": 1,
+    "confirmed_digest": "0" * 64,
+}
+# What an unsafe route reads, so that the answer speaks of the object and not of the body.
+BODIES: Mapping[str, Any] = {
+    "/v1/applications/{application_id}/decide": {"decision": "approved"},
+    "/v1/contact-points/{contact_point_id}/confirm": {"code": "123456"},
+    "/v1/undelivered-messages/{message_id}/handle": {"handling": "posted", "note": None},
+    "/v1/emergency-messages/{emergency_message_id}/cancel": CORRECTION,
+    "/v1/quarantined-packages/{package_id}/discard": {"note": "試験"},
+}
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A route as the matrix tries it."""
+
+    service: str
+    route: APIRoute
+    policy: Policy
+    thing: Thing | None = field(default=None)
+
+    @property
+    def method(self) -> str:
+        """Its one method."""
+        return next(iter(self.route.methods or {"GET"}))
+
+    def path(self, thing_id: object) -> str:
+        """Its path for this thing; a further parameter names something of the thing, which has the same id."""
+        return PARAMETER.sub(str(thing_id), self.route.path_format)
+
+
+def prefix_of(path: str) -> str:
+    """A path up to its first parameter."""
+    found = PARAMETER.search(path)
+    return path[: found.end()] if found else path
+
+
+def declared(routes: Iterable[Any]) -> tuple[list[tuple[APIRoute, Policy]], list[str]]:
+    """The routes that are not open to everyone, with what they declare; and those that declare nothing."""
+    good, wrong = [], []
+    for route in routes:
+        path = getattr(route, "path_format", getattr(route, "path", "?"))
+        if OPEN.match(path):
+            continue
+        if is_declared(route):
+            good.append((route, policy_of(route)))
+        else:
+            wrong.append(f"{path} declares neither scope nor problems")
+    return good, wrong
+
+
+def listed(service: str, routes: Iterable[Any]) -> tuple[list[Listed], list[str]]:
+    """The routes of a service with the things they name, and what is wrong with others."""
+    found, wrong = declared(routes)
+    good = []
+    for route, policy in found:
+        key = (service, prefix_of(route.path_format))
+        if PARAMETER.search(route.path_format) and key not in THINGS and key not in NOT_THINGS:
+            wrong.append(f"{route.path_format} stands in no line of tests/contract/matrix.py")
+        good.append(Listed(service, route, policy, THINGS.get(key)))
+    return good, [f"{service} {line}" for line in wrong]

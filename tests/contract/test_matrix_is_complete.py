@@ -1,0 +1,66 @@
+"""Every route stands in the authorisation matrix; part of `make check`, for it needs no database."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.contract.matrix import NOT_THINGS, PARAMETER, THINGS, listed, prefix_of
+
+from town_kit.app import create_app
+from town_kit.auth import STAFF
+from town_kit.routing import TownRouter
+from town_onebox.contracts.compose import services
+
+
+@pytest.fixture(scope="module")
+def apps() -> Iterator[dict[str, Any]]:
+    with services() as made:
+        yield {name: create_app(service) for name, service in made.items()}
+
+
+def test_every_route_is_listed(apps: dict[str, Any]) -> None:
+    wrong = [line for name, app in apps.items() for line in listed(name, app.router.routes)[1]]
+    assert wrong == []
+
+
+def test_no_line_stands_for_a_route_that_is_gone(apps: dict[str, Any]) -> None:
+    known = {
+        (name, prefix_of(route.path))
+        for name, app in apps.items()
+        for route in app.router.routes
+        if PARAMETER.search(getattr(route, "path", ""))
+    }
+    assert (set(THINGS) | set(NOT_THINGS)) - known == set()
+
+
+def undeclared(app: Any) -> None:
+    async def read_secrets() -> None:
+        """見る。"""
+
+    app.add_api_route("/v1/secrets", read_secrets, methods=["GET"])
+
+
+def mounted(app: Any) -> None:
+    app.mount("/files", lambda *_: None)
+
+
+def unlisted(app: Any) -> None:
+    router = TownRouter(prefix="/v1/dossiers")
+
+    @router.get("/{dossier_id}", scope="dossiers:read", roles=(STAFF,))
+    async def read_dossier(dossier_id: str) -> None:
+        """一件を見る。"""
+
+    app.router.routes.extend(router.routes)
+
+
+@pytest.mark.parametrize("forgotten", [undeclared, mounted, unlisted])
+def test_a_route_that_was_forgotten_is_seen(apps: dict[str, Any], forgotten: Any) -> None:
+    app = apps["procedures"]
+    before = list(app.router.routes)
+    try:
+        forgotten(app)
+        wrong = listed("procedures", app.router.routes)[1]
+    finally:
+        app.router.routes[:] = before
+    assert len(wrong) == 1, wrong
