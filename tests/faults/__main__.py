@@ -36,7 +36,7 @@ SWEPT = "failpoints"
 TRANSPORTS = ("pglog", "kafka")
 RATE = 28.0
 WARM_UP_SECONDS = 12.0
-RECOVERY_SECONDS = {False: 20.0, True: 120.0}
+RECOVERY_SECONDS = {False: 45.0, True: 120.0}
 QUIET_SECONDS = {False: 5.0, True: 60.0}
 QUIET_WITHIN = 400.0  # a delivery whose sender died is tried again after five minutes
 progress = Console(stderr=True, highlight=False)
@@ -113,10 +113,13 @@ async def _inject(ground: Ground, fault: Fault, number: int, usual: float) -> Wi
     await fault.inject(ground, number)
     window = Window(fault.name, began, time.monotonic())
     await recovery(ground.book, window, usual, at_least=fault.rest, within=RECOVERY_SECONDS[ground.long])
-    felt = (
-        f"{window.normal:.1f} s" if window.normal is not None else f"not within {RECOVERY_SECONDS[ground.long]:.0f} s"
+    first, normal = (
+        f"{seconds:.1f} s" if seconds is not None else "not yet" for seconds in (window.first_success, window.normal)
     )
-    tell(ground.transport, f"{fault.name} {fault.title}, {number + 1}: normal after {felt}")
+    tell(
+        ground.transport,
+        f"{fault.name} {fault.title}, {number + 1}: held {window.over - began:.1f} s, answers {first}, normal {normal}",
+    )
     return window
 
 
@@ -147,7 +150,7 @@ def _town(ground: Ground) -> Town:
 
 def tell(transport: str, what: str) -> None:
     """Progress, with the time."""
-    progress.print(f"{time.strftime('%H:%M:%S')}  {transport:5}  {what}", style="dim")
+    progress.print(f"{time.strftime('%H:%M:%S')}  {transport:5}  {what}", style="dim", soft_wrap=True)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -37,7 +37,7 @@ BODIES = {"decide": {"decision": "approved"}}
 TIMEOUT = aiohttp.ClientTimeout(total=20, sock_connect=3)
 LAST_ANSWERS_SECONDS = 90.0
 SIGN_IN_AGAIN = 0.5  # of a token's life
-LONGEST_PAUSE = 1.0
+LONGEST_PAUSE = 2.0
 # The numbers the samples hold; the town stores an answer without them.
 MY_NUMBER = ("insured_person", "my_number")
 
@@ -115,22 +115,23 @@ class Client:
             headers = {"Authorization": f"Bearer {self.tokens[actor]}", "Idempotency-Key": key}
             if view is not None:
                 headers["If-Match"] = f'"{view["version"]}"'
-            status, answer = await self._send(path, content, headers)
+            status, answer, patience = await self._send(path, content, headers)
             outcome, definite = judge(status, answer)
             known = {"application": answer["id"]} if outcome is Outcome.ACKED else {}
             self.ledger.note(op=number, outcome=outcome, status=status, definite=definite, at=time.monotonic(), **known)
             if definite:
                 return answer if outcome is Outcome.ACKED else None
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+            await asyncio.sleep((pause + patience) * random.uniform(0.75, 1.25))
             pause = min(pause * 2, LONGEST_PAUSE)
 
-    async def _send(self, path: str, content: Any, headers: Mapping[str, str]) -> tuple[int, Any]:
-        """Status and body of one try; 0 when there was no answer."""
+    async def _send(self, path: str, content: Any, headers: Mapping[str, str]) -> tuple[int, Any, float]:
+        """Status, body, and for how many seconds the town asks to be left alone; 0 and None without an answer."""
         try:
             async with self.http.post(path, json=content, headers=headers) as answer:
-                return answer.status, await answer.json(content_type=None)
+                told = answer.headers.get("Retry-After", "")
+                return answer.status, await answer.json(content_type=None), float(told) if told.isdigit() else 0.0
         except (aiohttp.ClientError, TimeoutError, ValueError):
-            return 0, None
+            return 0, None, 0.0
 
 
 def judge(status: int, answer: Any) -> tuple[Outcome, bool]:

@@ -1,13 +1,17 @@
-"""A connection to PostgreSQL whose other end has forgotten it is given up: nothing waits for it for ever."""
+"""A connection to PostgreSQL that is lost is given up, and whoever used it is told to come again."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 
 from town_kit.db.engine import Database
+from town_kit.db.errors import refusal_of
+from town_kit.messaging.consumer import driver_of
 from town_kit.messaging.pglog import PgLog, install
 from town_kit.messaging.topics import TopicSpec
 from town_kit.messaging.transport import Outgoing, TransportError
@@ -52,6 +56,26 @@ async def test_a_silent_connection_is_given_up_and_the_others_of_its_pool_with_i
             await ask()
         await ask()
         assert time.monotonic() - began < STATEMENT_SECONDS + 8  # and not twice as long, once for each connection
+
+
+async def test_a_statement_of_the_driver_whose_connection_is_lost_may_be_asked_again(
+    postgres_server: PostgresServer, proxy: Proxy
+) -> None:
+    database = Database(through(proxy, postgres_server.create_database("silent").app_url))
+
+    async with database.running(), database.sessions() as session:
+        driver = await driver_of(session)
+        statement = asyncio.create_task(driver.execute("SELECT pg_sleep(20)"))
+        await asyncio.sleep(0.3)
+        proxy.reset()
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)) as lost:
+            await statement
+        refusal = refusal_of(lost.value)
+        assert refusal is not None
+        assert refusal.status == 503
+        with pytest.raises(asyncpg.InterfaceError) as closed:
+            await driver.execute("SELECT 1")
+        assert refusal_of(closed.value) is not None
 
 
 async def test_a_log_that_says_nothing_is_told_as_away(

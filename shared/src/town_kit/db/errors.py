@@ -1,5 +1,6 @@
 """What a database error means to a caller: come again, or our fault."""
 
+import asyncpg
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -14,11 +15,17 @@ def refusal_of(error: BaseException) -> Problem | None:
     """503 with ``Retry-After`` for an error that passes, None for one that will not."""
     if isinstance(error, PoolTimeout | ConnectionError | TimeoutError):
         return DependencyUnavailable("混み合っています。少し待ってからもう一度お試しください。", retry_after=1)
+    if _passes(error):
+        return DependencyUnavailable("一時的に保存できません。少し待ってからもう一度お試しください。", retry_after=1)
+    return None
+
+
+def _passes(error: BaseException) -> bool:
+    """Whether the database may take the same thing later; also for what went past SQLAlchemy to the driver."""
     if isinstance(error, DBAPIError):
         state = str(getattr(error.orig, "sqlstate", "") or "")
         lost = error.connection_invalidated or (isinstance(error, InterfaceError | OperationalError) and not state)
-        if lost or state.startswith(_AGAIN):
-            return DependencyUnavailable(
-                "一時的に保存できません。少し待ってからもう一度お試しください。", retry_after=1
-            )
-    return None
+        return lost or state.startswith(_AGAIN)
+    if isinstance(error, asyncpg.PostgresError):
+        return str(error.sqlstate or "").startswith(_AGAIN)
+    return isinstance(error, asyncpg.InterfaceError)
