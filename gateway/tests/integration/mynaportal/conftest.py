@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from pydantic import SecretStr
+from starlette.requests import Request
 
 from town_gateway.mynaportal.intake import IntakeClient
 from town_gateway.mynaportal.poller import Poller
@@ -40,11 +41,7 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
+        body = await Request(scope, receive).body()
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         query = {name: values[0] for name, values in parse_qs(scope["query_string"].decode()).items()}
         key = headers["idempotency-key"]
