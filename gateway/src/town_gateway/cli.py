@@ -13,7 +13,7 @@ from town_gateway.callbacks import repository as callback_repository
 from town_gateway.main import create_connector, create_gateway, create_service
 from town_gateway.mynaportal import repository
 from town_gateway.settings import ConnectorSettings, GatewaySettings
-from town_kit.cli import service_cli
+from town_kit.cli import finished, made, service_cli
 from town_kit.clock import JST, SystemClock
 from town_kit.db import Database
 
@@ -62,7 +62,8 @@ async def _retry(database: Database, delivery: UUID | None, client: str | None) 
 @connector.command("waiting")
 def waiting_command() -> None:
     """List what has not reached procedures or the portal yet, the oldest first."""
-    rows = asyncio.run(_waiting(create_connector(ConnectorSettings()).database))
+    service = made(lambda: create_connector(ConnectorSettings()))
+    rows = finished(service, _waiting(service.database))
     console = Console()
     for row in rows:
         since = row.since.astimezone(JST).isoformat(timespec="seconds")

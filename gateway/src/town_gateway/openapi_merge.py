@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -91,7 +91,23 @@ def merge(own: Document, services: Iterable[tuple[Route, Document]]) -> Document
         known = {tag["name"] for tag in merged["tags"]}
         merged["tags"].extend(tag for tag in document.get("tags", ()) if tag["name"] not in known)
         _add(merged, route, document)
+    schemas = merged["components"].get("schemas", {})
+    while unused := schemas.keys() - set(_schemas_named(merged)):
+        for name in unused:  # those of routes that only the town's own services reach
+            del schemas[name]
     return merged
+
+
+def _schemas_named(part: Any) -> Iterator[str]:
+    if isinstance(part, Mapping):
+        for key, value in part.items():
+            if key == "$ref" and isinstance(value, str) and (found := _REFERENCE.match(value)):
+                yield found[2]
+            else:
+                yield from _schemas_named(value)
+    elif isinstance(part, list):
+        for inner in part:
+            yield from _schemas_named(inner)
 
 
 def _add(merged: Document, route: Route, document: Document) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ import typer
 import uvicorn
 from pydantic import SecretStr, ValidationError
 from rich.console import Console
+from sqlalchemy.exc import OperationalError
 from starlette.applications import Starlette
 
 from town_kit import logging, readiness, telemetry
@@ -113,7 +114,7 @@ def service_cli(create: Callable[[], Service], *, application: Callable[[Service
         service = made(create)
         if service.republish is None:
             _fail(f"{service.name} publishes no state")
-        _out.print(f"{asyncio.run(_republish(service))} snapshots published")
+        _out.print(f"{finished(service, _republish(service))} snapshots published")
 
     @letters.command("list")
     def list_command(consumer: Annotated[str | None, typer.Option(help="Only of this consumer.")] = None) -> None:
@@ -144,7 +145,7 @@ def service_cli(create: Callable[[], Service], *, application: Callable[[Service
     ) -> None:
         """Check the chain and name the first record that was changed, deleted, swapped or cut off."""
         service = made(create)
-        verdict = asyncio.run(_verify(service, [_head(one) for one in anchor or ()]))
+        verdict = finished(service, _verify(service, [_head(one) for one in anchor or ()]))
         _out.print(f"{verdict.checked} records hold, head {verdict.head.seq}:{verdict.head.hash.hex()}")
         if verdict.first_bad is not None:
             _fail(f"record {verdict.first_bad}: {verdict.reason}", code=1)
@@ -180,6 +181,14 @@ def made(create: Callable[[], Service]) -> Service:
     production = settings.environment == "production"
     logging.configure(service.name, settings.log_level, zone=service.zone.value, production=production)
     return service
+
+
+def finished(service: Service, work: Coroutine[Any, Any, T]) -> T:
+    """What a command's work answers; a database that does not answer is told, and the command ends with 1."""
+    try:
+        return asyncio.run(work)
+    except (ConnectionError, TimeoutError, OperationalError):
+        _fail(f"{service.name}: データベースが応答しません。起動しているか確認してください。", code=1)
 
 
 def _fail(message: str, code: int = 2) -> NoReturn:
@@ -280,7 +289,7 @@ def _run(service: Service, what: Callable[[], Awaitable[T]]) -> T:
         async with service.database.running():
             return await what()
 
-    return asyncio.run(inside())
+    return finished(service, inside())
 
 
 def _settle(service: Service, letter: int, how: Callable[[Processing, int], Awaitable[None]]) -> None:

@@ -5,7 +5,6 @@ transaction with its audit record; a run that was stopped is simply started agai
 the newest key already is left alone.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from sqlalchemy import text
 
 from town_kit.audit import record
 from town_kit.auth import Principal, Role
-from town_kit.cli import made
+from town_kit.cli import finished, made
 from town_kit.service import Service
 
 BATCH = 500
@@ -128,7 +127,7 @@ def key_commands(create: Callable[[], Service], wrapped: Callable[[Service], Wra
     ) -> None:
         """鍵暗号化鍵を替えたあと、保管している鍵を新しい鍵で包み直す。途中で止めても、もう一度実行すれば続きから進む。"""
         service = made(create)
-        done = asyncio.run(_told(service, wrapped(service), batch, out))
+        done = finished(service, _told(service, wrapped(service), batch, out))
         out.print(f"{done.renewed} 件を包み直しました（全 {done.total} 件）", highlight=False)
         for row in done.closed:
             err.print(f"どの鍵でも開けません: {row}", style="red", highlight=False)

@@ -53,6 +53,20 @@ def test_two_services_stand_beside_each_other_in_one_valid_document() -> None:
     assert merged["paths"]["/procedures/v1/applications"]["get"]["tags"] == ["procedures", "申請"]
 
 
+def test_what_only_inner_routes_speak_of_is_left_out() -> None:
+    procedures = described("/v1/applications", "/v1/intake")
+    inner = {"$ref": "#/components/schemas/IntakeAnswer"}
+    procedures["paths"]["/v1/intake"]["get"]["responses"]["200"]["content"]["application/json"]["schema"] = inner
+    procedures["components"]["schemas"] |= {
+        "IntakeAnswer": {"properties": {"part": {"$ref": "#/components/schemas/IntakePart"}}},
+        "IntakePart": {"type": "object"},
+    }
+
+    merged = merge(described("/apps/x"), [(RouteTable().routes["procedures"], procedures)])
+
+    assert set(merged["components"]["schemas"]) == {"View", "procedures.View"}
+
+
 def test_an_operation_without_security_is_public() -> None:
     document = described("/v1/a", "/v1/b")
     del document["paths"]["/v1/b"]["get"]["security"]

@@ -76,6 +76,25 @@ def commands(own_urls: DatabaseUrls, kit_migrations: Path) -> Any:
     return run
 
 
+@pytest.mark.parametrize("command", [("republish",), ("replay",), ("dead-letters", "list"), ("audit", "verify")])
+def test_a_database_that_is_away_is_told_in_one_sentence(
+    commands: Any, own_urls: DatabaseUrls, command: tuple[str, ...]
+) -> None:
+    async def nothing() -> int:
+        async with away.database.begin():
+            return 0
+
+    away = commands.create()
+    away.database = Database(own_urls.app_url.replace(f":{own_urls.app_url.rsplit(':', 1)[1].split('/')[0]}/", ":1/"))
+    away.republish = nothing
+
+    done = CliRunner().invoke(service_cli(lambda: away), list(command))
+
+    assert done.exit_code == 1
+    assert "データベースが応答しません" in done.output
+    assert "Traceback" not in done.output
+
+
 def test_check_config_looks_into_the_files_that_secure_the_log(commands: Any, tmp_path: Path) -> None:
     kafka = {"transport": "kafka", "log_urls": {"LGWAN": "127.0.0.1:9"}}
     security = {"protocol": "SASL_SSL", "username": "town", "password_file": str(tmp_path / "password")}
