@@ -19,7 +19,7 @@ export PYTHONDONTWRITEBYTECODE ?= 1
 # Folders have the names of some: without this line make would take them for done.
 .PHONY: help setup run reset test test-fast check lint types imports security lock bench kafka contracts \
 	faults contracts-up-to-date contract-lint matrix fuzz sbom audit assumptions assumptions-marked manifests network-policies \
-	deploy-secrets where new-slice format
+	deploy-secrets where new-slice format restore-drill site-loss backup restore
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -73,6 +73,20 @@ bench: $(READY) ## run the benchmarks (JSON=1: one object a line; ONLY=lifecycle
 
 faults: $(READY) ## kill, cut and starve a loaded town, then count (ONLY=F5,F6; JSON=1; LONG=1: the counts of a release; SEEDED=1: find broken builds)
 	@JSON=$(JSON) LONG=$(LONG) $(BIN)/python -m tests.faults$(if $(SEEDED),.seeded) --only "$(ONLY)"
+
+restore-drill: $(READY) ## back up, burn, restore, relay again, compare with the outside; then count (JSON=1)
+	@JSON=$(JSON) $(BIN)/python -m tests.faults.restore_drill
+
+site-loss: $(READY) ## destroy a loaded primary and promote its standby, synchronous and not; then count (JSON=1)
+	@JSON=$(JSON) $(BIN)/python -m tests.faults.site_loss
+
+backup: $(READY) ## back the town up: TO=/other/disk/night KEYS=/safe/night-keys (both new)
+	@test -n "$(TO)" || { echo "make backup TO=控えの新しいフォルダ [KEYS=鍵の控えの新しいフォルダ]"; exit 1; }
+	@$(ONEBOX) backup --directory $(TOWN) --to "$(TO)" $(if $(KEYS),--keys-to "$(KEYS)")
+
+restore: $(READY) ## restore a backup into a fresh place: FROM=/other/disk/night KEYS=/safe/night-keys
+	@test -n "$(FROM)" || { echo "make restore FROM=控えのフォルダ [KEYS=鍵の控えのフォルダ]"; exit 1; }
+	@$(ONEBOX) restore --directory $(TOWN) --from "$(FROM)" $(if $(KEYS),--keys-from "$(KEYS)")
 
 kafka: $(READY) ## a real single-node Apache Kafka on loopback, until Ctrl-C
 	@$(BIN)/python -m town_onebox.kafka $(TOWN)/kafka
