@@ -149,7 +149,10 @@ def targets() -> list[Target]:
     made = seeds()
 
     def cursor(content: bytes) -> None:
-        decode(content.decode("utf-8", "surrogateescape"), datetime, UUID, int, str)
+        found = decode(content.decode("utf-8", "surrogateescape"), datetime, UUID, int, str)
+        if found is not None:
+            found[0].astimezone(UTC)
+            found[3].encode().decode()
 
     def plain(content: bytes) -> None:
         cursor(base64.urlsafe_b64encode(content).rstrip(b"="))

@@ -13,6 +13,7 @@ from fastapi import Query
 from town_kit.problems import FieldError, ValidationFailed
 
 DEFAULT_LIMIT = 50
+_BIGINT = 2**63
 Limit = Annotated[int, Query(ge=1, le=100, description="1ページの件数")]
 Cursor = Annotated[str | None, Query(max_length=400, description="前のページの next_cursor")]
 
@@ -42,10 +43,17 @@ def decode(cursor: str | None, *types: type) -> tuple[Any, ...] | None:
 
 
 def _read(value: Any, kind: type) -> Any:
+    wanted = str if kind in (datetime, UUID) else kind
+    if not isinstance(value, wanted) or isinstance(value, bool):
+        raise TypeError
     if kind is datetime:
-        return datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None or not 1 < moment.year < 9999:  # at either end another offset has no date
+            raise ValueError
+        return moment
     if kind is UUID:
         return UUID(value)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise TypeError
+    # What PostgreSQL has no value for: a longer number, a NUL, half a character (whose encoding fails).
+    if (isinstance(value, int) and abs(value) >= _BIGINT) or (isinstance(value, str) and b"\x00" in value.encode()):
+        raise ValueError
     return value

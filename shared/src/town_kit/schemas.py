@@ -5,9 +5,10 @@ strings. So numbers and booleans are strict by type (:data:`Int`, :data:`Bool`) 
 :class:`Input`.
 """
 
+from datetime import datetime
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, Strict
 
 from town_kit.jp import contains_my_number
 
@@ -34,6 +35,17 @@ def _without_my_number(text: str) -> str:
 
 FreeText = Annotated[str, Field(max_length=2000), AfterValidator(_without_my_number)]
 """Text a person wrote; a My Number in it is refused (個人番号は専用の欄だけに書く)."""
+
+
+def _with_a_date_everywhere(moment: datetime) -> datetime:
+    if not 1900 <= moment.year < 2200:
+        raise ValueError("日時の年を確認してください。")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_with_a_date_everywhere)]
+"""A moment with its offset, in a year in which something can have happened; at the ends of the calendar, another
+offset has no date and a period of days has no end."""
 
 Int = Annotated[int, Strict()]
 Bool = Annotated[bool, Strict()]

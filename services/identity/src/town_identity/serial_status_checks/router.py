@@ -3,14 +3,14 @@
 from typing import Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from town_identity import persons
 from town_identity.ports import Wired
 from town_kit.auth import SERVICE
 from town_kit.problems import NotFound
 from town_kit.routing import Audit, TownRouter, Tx
-from town_kit.schemas import Input, Output
+from town_kit.schemas import Input, Moment, Output
 from town_kit.writing import touch
 
 router = TownRouter(prefix="/v1/serial-status-checks", tags=["署名検証"])
@@ -20,7 +20,7 @@ class CheckStatusRequest(Input):
     """失効の再確認。"""
 
     serial_reference: UUID = Field(description="署名検証の結果にある証明書の参照")
-    received_at: AwareDatetime = Field(description="最初に信頼できるシステムが受け取った日時")
+    received_at: Moment = Field(description="最初に信頼できるシステムが受け取った日時")
 
 
 class StatusView(Output):

@@ -4,11 +4,11 @@ from datetime import date, datetime
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from town_identity.jpki import HolderAttributes, Sex, VerifiedSigner
 from town_identity.persons import CertificateSerial
-from town_kit.schemas import Input, Output
+from town_kit.schemas import Input, Moment, Output
 
 Base64Cms = Annotated[str, Field(max_length=90_000, pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
 
@@ -29,7 +29,7 @@ class VerifySignatureRequest(Input):
 
     digests: Digests = Field(description="署名された内容のハッシュ値")
     cms: Base64Cms = Field(description="内容を含まない CMS 署名（DER を Base64）")
-    received_at: AwareDatetime = Field(description="最初に信頼できるシステムが受け取った日時")
+    received_at: Moment = Field(description="最初に信頼できるシステムが受け取った日時")
 
 
 class AttributesView(Output):

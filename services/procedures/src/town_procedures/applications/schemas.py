@@ -4,9 +4,9 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from town_kit.schemas import Bool, Input, Output
+from town_kit.schemas import Bool, Input, Moment, Output
 from town_procedures.applications.domain import LABELS, NEXT_STEPS, Channel, PartyRole, State
 from town_procedures.applications.models import Application, ApplicationTransition
 
@@ -38,7 +38,7 @@ class SubmitRequest(Input):
     signature: Base64 | None = Field(None, description="署名用電子証明書による CMS 署名（Base64）")
     channel: Channel | None = Field(None, description="受付の経路（職員のみ）")
     parties: list[PartyRequest] = Field([], max_length=20, description="当事者（職員のみ）")
-    received_at: AwareDatetime | None = Field(None, description="到達の日時（紙は受付印。職員のみ）")
+    received_at: Moment | None = Field(None, description="到達の日時（紙は受付印。職員のみ）")
 
 
 class DecideRequest(Input):

@@ -7,7 +7,6 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import AwareDatetime
 
 from town_kit.auth import SERVICE, Principal
 from town_kit.problems import (
@@ -19,6 +18,7 @@ from town_kit.problems import (
     ValidationFailed,
 )
 from town_kit.routing import Actor, Audit, Begin, ReceivedUpload, TownRouter
+from town_kit.schemas import Moment
 from town_procedures import quarantined_packages, raw_packages
 from town_procedures.applications import DocumentRef, SealedNumber
 from town_procedures.intake import service
@@ -46,7 +46,7 @@ router = TownRouter(prefix="/v1/intake", tags=["受信"])
 async def take_package(
     source: Annotated[str, Query(pattern=r"^[a-z][a-z0-9-]{1,30}$", description="どこから届いたか")],
     receipt_no: Annotated[str, Query(pattern=r"^[^\x00-\x20\x7f]{1,64}$", description="ポータルの受付番号")],
-    received_at: Annotated[AwareDatetime, Query(description="ポータルが受け付けた日時（到達）")],
+    received_at: Annotated[Moment, Query(description="ポータルが受け付けた日時（到達）")],
     mynaportal_procedure_id: Annotated[str, Query(min_length=1, max_length=100, description="ポータルの手続番号")],
     upload: ReceivedUpload,
     begin: Begin,
