@@ -16,7 +16,7 @@ from rich.console import Console
 from tests.faults import machine, report
 from tests.faults.counting import OUTSIDE_REACHED, Town, count, quiet
 from tests.faults.injections import FAULTS, Fault
-from tests.faults.report import STEADY, Row
+from tests.faults.report import FAILED, STEADY, Row
 from tests.faults.sweep import SWEEP
 from tests.faults.town import Ground, loaded, standing
 from tests.faults.windows import Window, recovery, steady
@@ -54,6 +54,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
         "--long", action="store_true", default=os.environ.get("LONG") == "1", help="counts of a release"
     )
     parser.add_argument("--json", action="store_true", default=os.environ.get("JSON") == "1", help="one object a line")
+    parser.add_argument("--times", type=int, default=0, help="injections of each fault, whatever is usual for it")
     parser.add_argument("--patience", type=float, default=QUIET_WITHIN, help="seconds to wait for quiet at the end")
     parser.add_argument("--keep", action="store_true", help="leave the town's directory where it is")
     chosen = parser.parse_args(arguments)
@@ -83,8 +84,13 @@ async def run(chosen: argparse.Namespace, transport: str) -> list[Row]:
                 if fault.name in skipped:
                     tell(transport, f"{fault.name} {fault.title}: NOT RUN: {skipped[fault.name]}")
                     continue
-                times = fault.long_times if chosen.long else fault.times
-                windows += [await _inject(ground, fault, number, usual) for number in range(times)]
+                times = chosen.times or (fault.long_times if chosen.long else fault.times)
+                try:
+                    for number in range(times):
+                        windows.append(await _inject(ground, fault, number, usual))  # noqa: PERF401 - kept one by one
+                except (TimeoutError, AssertionError, RuntimeError, OSError) as failure:
+                    skipped[fault.name] = f"{FAILED}: {failure}"
+                    tell(transport, f"{fault.name} {fault.title}: could not be injected: {failure}")
             await asyncio.sleep(chosen.seconds)
         tell(transport, "waiting for quiet")
         left = await quiet(
@@ -171,7 +177,7 @@ def main(arguments: Sequence[str]) -> int:
         report.show([*found, everything])
     for line in report.details(found):
         progress.print(line)
-    return int(everything.wrong)
+    return int(any(row.wrong for row in (*found, everything)))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from tests.faults.ledger import Book, Operation, Outcome
 from tests.faults.windows import Window
 
 STEADY = "load"
+FAILED = "FAILED"
 COUNTERS = ("lost", "duplicated", "out_of_order", "repeated", "stuck", "audit_gap")
 OTHERS = ("phantom", "altered", "unresolved")
 
@@ -25,7 +26,7 @@ class Row:
         windows: one for each injection.
         operations: sent while the fault was the last one injected.
         findings: of their applications.
-        skipped: why it was not run.
+        skipped: why it was not run, or not to its end.
     """
 
     name: str
@@ -42,8 +43,8 @@ class Row:
 
     @property
     def wrong(self) -> bool:
-        """Whether any counter that must be 0 is not."""
-        return any(finding.kind in WRONG for finding in self.findings)
+        """Whether any counter that must be 0 is not, or what was to be done could not be."""
+        return self.skipped.startswith(FAILED) or any(finding.kind in WRONG for finding in self.findings)
 
     def share(self, of: str) -> float:
         """The share of the operations sent during an injection and its recovery that failed, or had no answer."""
@@ -106,14 +107,16 @@ def total(of: Sequence[Row]) -> Row:
 
 def table(of: Sequence[Row]) -> Table:
     """The table for people."""
-    made = Table(title="Faults", caption="first answer, p99 normal: the longest of all injections, in seconds")
+    made = Table(title="Faults")
+    notes = ["first answer, p99 normal: the longest of all injections, in seconds after it was over"]
     for heading in ("fault", "", "times", "first answer", "p99 normal", "errors", "unknown", "acked"):
         made.add_column(heading, justify="left" if heading in ("fault", "") else "right", no_wrap=heading == "")
     for heading in (*COUNTERS, "other"):
         made.add_column(heading.replace("_", " "), justify="right")
     for row in of:
         if row.skipped:
-            made.add_row(row.name, row.title, f"NOT RUN: {row.skipped}")
+            made.add_row(row.name, row.title, style="red" if row.wrong else "yellow")
+            notes.append(f"{row.name} NOT RUN: {row.skipped}")
             continue
         counted = row.counters()
         made.add_row(
@@ -129,6 +132,7 @@ def table(of: Sequence[Row]) -> Table:
             str(sum(counted[name] for name in OTHERS)),
             style="red" if row.wrong else None,
         )
+    made.caption = "\n".join(notes)
     return made
 
 
