@@ -2,6 +2,7 @@
 
 import argparse
 import base64
+import hashlib
 import io
 import json
 import random
@@ -13,10 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import pikepdf
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
+from tests.fuzz import shapes
+from tests.fuzz.shapes import Shape
 
 from town_identity.jpki.cms import read_signed_message
 from town_kit.archives import inspect_document, open_archive, parse_xml, read_csv, sniff
@@ -37,12 +41,13 @@ DEEPER = (b"[", b"{", b"\xa0\x80", b"0\x80", b'{"a":')
 
 @dataclass(frozen=True)
 class Target:
-    """A reader, what it may raise, and good examples to spoil."""
+    """A reader, what it may raise, good examples to spoil, and how one is changed that keeps the format's shape."""
 
     name: str
     read: Callable[[bytes], object]
     may_raise: tuple[type[Exception], ...]
     seeds: list[bytes]
+    shape: Shape | None = None
 
 
 def cms() -> bytes:
@@ -64,17 +69,38 @@ def cms() -> bytes:
     return builder.sign(serialization.Encoding.DER, options)
 
 
-def package() -> bytes:
-    """A raw package with one attachment whose hash is wrong: the reader gets far into it."""
-    names, document = PROFILE.fields, {}
+def package(*attachments: bytes) -> bytes:
+    """A raw package: the signed member, a signature, and files that are those the signed member names."""
+    names, entry, document = PROFILE.fields, PROFILE.attachment, {}
     for name in (names.format, names.procedure_id, names.municipality_code, names.signed_at):
         document[name] = "1"
-    document |= {names.format: names.format_value, names.answers: {"a": [1, "二"]}, names.attachments: []}
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+    files = {f"{PROFILE.members.attachments_folder}{n}.pdf": content for n, content in enumerate(attachments)}
+    said = {entry.kind: "proof", entry.filename: "証明.pdf", entry.media_type: "application/pdf"}
+    kept = [
+        said | {entry.member: name, entry.size: len(content), entry.sha256: sha256(content)}
+        for name, content in files.items()
+    ]
+    document |= {names.format: names.format_value, names.answers: {"a": [1, "二"]}, names.attachments: kept}
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(PROFILE.members.signed, json.dumps(document))
         archive.writestr(PROFILE.members.signature, b"0")
-    return content.getvalue()
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return made.getvalue()
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def pdf(*, object_streams: bool = False) -> bytes:
+    """A page, as another program than ours writes it."""
+    made, file = pikepdf.Pdf.new(), io.BytesIO()
+    made.add_blank_page()
+    mode = pikepdf.ObjectStreamMode.generate if object_streams else pikepdf.ObjectStreamMode.disable
+    made.save(file, object_stream_mode=mode, static_id=True)
+    return file.getvalue()
 
 
 def archive_of(content: bytes) -> None:
@@ -127,15 +153,16 @@ def seeds() -> dict[str, list[bytes]]:
     claims = {"iss": "i", "aud": "town", "sub": str(UUID(int=7)), "jti": "a", "iat": at, "exp": at + 300}
     claims |= {"role": "staff", "client_id": "c", "scope": "a b", "amr": ["pwd"]}
     whole = package()
+    packed = pdf(object_streams=True)
     with zipfile.ZipFile(io.BytesIO(whole)) as archive:
         member = archive.read(PROFILE.members.signed)
     return {
         "cms": [cms()],
-        "zip": [whole],
+        "zip": [whole, package(pdf(), packed)],
         "member": [member],
         "csv": ['番号,氏名\r\n1,"山田, 花子"\r\n'.encode("cp932"), "﻿a,b\n1,2\n".encode()],
         "xml": ["<a b='1'><c>二</c></a>".encode()],
-        "document": [b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\n%%EOF\n", b"\x89PNG\r\n\x1a\n", b"<a/>"],
+        "document": [pdf(), packed, b"\x89PNG\r\n\x1a\n", b"<a/>"],
         "json": [b'{"a": [1, 2.5, -3e7, "\\u3042", null, true], "b": {"c": ""}}'],
         "token": [sign(claims, KEY, "at+jwt").encode()],
         "claims": [json.dumps(claims).encode()],
@@ -159,11 +186,11 @@ def targets() -> list[Target]:
 
     refused: tuple[type[Exception], ...] = (Problem,)
     return [
-        Target("DER/CMS", read_signed_message, refused, made["cms"]),
-        Target("ZIP", archive_of, refused, made["zip"]),
-        Target("raw package", package_of, refused, made["zip"]),
+        Target("DER/CMS", read_signed_message, refused, made["cms"], shapes.der),
+        Target("ZIP", archive_of, refused, made["zip"], shapes.archive),
+        Target("raw package", package_of, refused, made["zip"], shapes.archive),
         Target("signed member", signed_member, refused, made["member"]),
-        Target("CSV", lambda content: list(read_csv(content)), refused, made["csv"]),
+        Target("CSV", lambda content: list(read_csv(content)), refused, made["csv"], shapes.table),
         Target("XML", parse_xml, refused, made["xml"]),
         Target("documents", document_of, refused, made["document"]),
         Target("strict JSON", lambda content: canonical(strict_json(content)), refused, made["json"]),
@@ -207,7 +234,11 @@ def fuzz(target: Target, seconds: float, most: int, chance: random.Random) -> tu
     for seed in target.seeds:
         target.read(seed)  # a seed that is refused would find nothing
     while read < most and time.monotonic() < until:
-        content = spoilt(chance.choice(target.seeds), chance) if chance.random() < 0.95 else chance.randbytes(64)
+        seed = chance.choice(target.seeds)
+        if target.shape is not None and chance.random() < 0.5:
+            content = target.shape(seed, chance)
+        else:
+            content = spoilt(seed, chance) if chance.random() < 0.95 else chance.randbytes(64)
         began = time.perf_counter()
         read += 1
         try:

@@ -43,17 +43,24 @@ def decode(cursor: str | None, *types: type) -> tuple[Any, ...] | None:
 
 
 def _read(value: Any, kind: type) -> Any:
-    wanted = str if kind in (datetime, UUID) else kind
-    if not isinstance(value, wanted) or isinstance(value, bool):
+    if isinstance(value, bool):
         raise TypeError
+    if isinstance(value, str):
+        return _read_text(value, kind)
+    if kind is not int or not isinstance(value, int) or abs(value) >= _BIGINT:
+        raise TypeError
+    return value
+
+
+def _read_text(value: str, kind: type) -> Any:
+    """A moment with an offset, an id, or text that PostgreSQL has a value for: no NUL, no half a character."""
+    if kind is UUID:
+        return UUID(value)
     if kind is datetime:
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is None or not 1 < moment.year < 9999:  # at either end another offset has no date
             raise ValueError
         return moment
-    if kind is UUID:
-        return UUID(value)
-    # What PostgreSQL has no value for: a longer number, a NUL, half a character (whose encoding fails).
-    if (isinstance(value, int) and abs(value) >= _BIGINT) or (isinstance(value, str) and b"\x00" in value.encode()):
+    if kind is not str or b"\x00" in value.encode():
         raise ValueError
     return value
