@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from tests.load.measure import Measure
 
-NOT_BENCHES = {"__init__", "__main__", "measure", "ground", "box", "sending"}
+NOT_BENCHES = {"__init__", "__main__", "measure", "ground", "box", "sending", "residents"}
 
 
 def benches() -> list[str]:

@@ -174,7 +174,9 @@ async def closed_loop(at_once: int, seconds: float, call: Callable[[], Awaitable
     return done / seconds
 
 
-async def open_loop(rate: float, seconds: float, call: Callable[[float], Coroutine[Any, Any, None]]) -> None:
+async def open_loop(
+    rate: float, seconds: float, call: Callable[[float], Coroutine[Any, Any, None]], at_most: int = AT_MOST
+) -> None:
     """Begin ``rate`` calls a second whatever becomes of them, each told the moment it was due (monotonic, seconds).
 
     Who measures from that moment leaves nothing out when the generator or the server is late.
@@ -186,8 +188,8 @@ async def open_loop(rate: float, seconds: float, call: Callable[[float], Corouti
         early = due - time.monotonic()
         if early > 0:
             await asyncio.sleep(max(early, TICK_SECONDS))
-        if len(running) >= AT_MOST:
-            raise RuntimeError(f"{AT_MOST} calls wait for an answer: nothing is shed")
+        if len(running) >= at_most:
+            raise RuntimeError(f"{at_most} calls wait for an answer: nothing is shed")
         task = asyncio.create_task(call(due))
         running.add(task)
         task.add_done_callback(running.discard)
