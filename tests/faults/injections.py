@@ -21,10 +21,10 @@ from town_onebox.assembly import LOG_DATABASES
 from town_onebox.registry import BY_NAME, ENTRIES
 
 LONG_TIMES = 20
-CUT_SECONDS = {False: 4.0, True: 30.0}
+CUT_SECONDS = {False: 3.0, True: 30.0}
 STOP_SECONDS = {False: 30.0, True: 120.0}
-FULL_SECONDS = {False: 8.0, True: 30.0}
-HOLD_SECONDS = 8.0
+FULL_SECONDS = {False: 6.0, True: 30.0}
+HOLD_SECONDS = 6.0
 LATENCY_SECONDS = 0.5
 CLOCK_SECONDS = 300
 HELD_CONNECTIONS = 100
@@ -228,8 +228,8 @@ async def roll(ground: Ground, number: int) -> None:
         direction, url, _, revision = change_of(ground, folder, back=bool(number % 2))
         changing = asyncio.create_task(asyncio.to_thread(getattr(migrations, direction), url, folder, revision))
         for entry in ENTRIES:
-            for role in ("serve", "work") if entry.serves else ("work",):
-                await restart(ground, f"{entry.name}-{role}")
+            roles = ("serve", "work") if entry.serves else ("work",)
+            await asyncio.gather(*(restart(ground, f"{entry.name}-{role}") for role in roles))
         await changing
 
 

@@ -54,15 +54,15 @@ def full(disk: Path) -> Iterator[None]:
     """No byte is free on a disk while the block runs."""
     ballast = disk / "ballast"
     with ballast.open("wb") as file:
-        free = os.statvfs(disk)
-        os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize - 4096 * 64)
-        chunk = b"\0" * 4096
-        try:
-            while True:
-                file.write(chunk)
-                file.flush()
-        except OSError:
-            pass
+        found = os.statvfs(disk)
+        taken, piece = 0, found.f_bavail * found.f_frsize
+        while piece >= found.f_frsize:  # others write meanwhile, and the file system needs some for itself
+            try:
+                os.posix_fallocate(file.fileno(), taken, piece)
+            except OSError:
+                piece //= 2
+            else:
+                taken += piece
         try:
             yield
         finally:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tests.faults.ledger import Book, Operation, Outcome
 
-NORMAL_WINDOW = 2.0
+NORMAL_WINDOW = 1.5
 NORMAL_AT_LEAST = 0.3
 NORMAL_FACTOR = 3.0
 POLL = 0.2
@@ -22,7 +22,7 @@ class Window:
         began: monotonic seconds of the injection.
         over: of its end: a kill is over at once, a cut when it is healed.
         first_success: seconds from ``over`` to the first acknowledgement of an operation that was sent after it.
-        normal: seconds from ``over`` until the 99th percentile was normal for two seconds; None: never, here.
+        normal: seconds from ``over`` until the 99th percentile was normal for a while; None: never, here.
         until: monotonic seconds of the end of the window.
     """
 
@@ -87,7 +87,7 @@ async def recovery(book: Book, window: Window, usual: float, *, at_least: float,
 
 
 def _normal_since(operations: Sequence[Operation], over: float, limit: float) -> float | None:
-    """Seconds after ``over`` at which two normal seconds began, if they are there by now."""
+    """Seconds after ``over`` at which a normal while began, if it is there by now."""
     slow = [one.sent for one in operations if one.ended is None or one.ended - one.sent > limit]
     now = time.monotonic()
     settled = now - limit  # what was sent later may still be slow
