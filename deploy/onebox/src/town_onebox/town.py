@@ -251,4 +251,5 @@ def reset(directory: Path) -> None:
         return
     data = data_directory(place.postgres, account_for_server()).parent if place.postgres.exists() else place.postgres
     for path in (data, place.internal_socket("any").parent, place.directory):
-        shutil.rmtree(path)
+        if path.exists():  # a disk may have taken a part of it
+            shutil.rmtree(path)

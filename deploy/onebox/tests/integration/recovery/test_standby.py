@@ -1,0 +1,130 @@
+"""A standby has what was acknowledged, and is promoted only where nobody else answers."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from rich.console import Console
+
+from town_kit.db import server
+from town_onebox import testing, town, vault_user
+from town_onebox.place import Place
+from town_onebox.recovery import standby
+from town_onebox.recovery.backup import NotPossible, admin_dsn
+from town_onebox.town import Choices, DatabaseServer
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("recovery")]
+WAITING = "追いかけています"
+
+
+def quiet(_: str) -> None:
+    """Nobody listens."""
+
+
+def ask(place: Place, query: str, *, seconds: float = 10.0) -> Any:
+    """One value, as the superuser of a place's server that runs."""
+
+    async def one() -> Any:
+        port = int((place.postgres / "postgres.port").read_text())
+        connection = await asyncpg.connect(admin_dsn(place, port), timeout=5)
+        try:
+            return await connection.fetchval(query, timeout=seconds)
+        finally:
+            connection.terminate()
+
+    return asyncio.run(one())
+
+
+@pytest.fixture
+def primary() -> Iterator[tuple[Place, DatabaseServer]]:
+    """A town's server, without its processes."""
+    with testing.directory() as directory:
+        place = Place(directory)
+        place.make()
+        database = DatabaseServer(place, "production")
+        account, _ = vault_user.account()
+        choices = Choices(directory, sandbox=False)
+        try:
+            town.set_up(place, choices, account, database.server.admin_dsn, Console(quiet=True))
+            yield place, database
+        finally:
+            database.stop()
+
+
+def following(place: Place, other: Path) -> "subprocess.Popen[bytes]":
+    """A synchronous standby that follows."""
+    told = other.with_name("standby.out")
+    command = ["-m", "town_onebox", "standby", "--of", str(place.directory), "--directory", str(other), "--synchronous"]
+    with told.open("wb") as output:
+        process = subprocess.Popen([sys.executable, *command], stdout=output, stderr=output)
+    give_up = time.monotonic() + 60
+    while WAITING not in told.read_text("utf-8"):
+        assert process.poll() is None, told.read_text("utf-8")
+        assert time.monotonic() < give_up, told.read_text("utf-8")
+        time.sleep(0.1)
+    return process
+
+
+def burn(place: Place, database: DatabaseServer) -> None:
+    """Kill the server without a word, and take its folder away."""
+    postmaster = database.server.process.pid
+    children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+    for pid in (postmaster, *map(int, children)):
+        os.kill(pid, signal.SIGKILL)
+    database.server.process.wait()
+    shutil.rmtree(place.postgres)
+
+
+def test_what_was_acknowledged_is_on_the_standby_which_is_promoted_once_the_primary_is_gone(
+    primary: tuple[Place, DatabaseServer],
+) -> None:
+    place, database = primary
+    other = place.directory.with_name("other-storage")
+    process = following(place, other)
+    try:
+        with pytest.raises(NotPossible, match="本番がまだ答えています"):
+            standby.promote(other, quiet, primary=place.directory)
+        ask(place, "CREATE TABLE kept AS SELECT 7 AS number")
+        burn(place, database)
+
+        promoted = standby.promote(other, quiet, primary=place.directory)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+    running = server.start(promoted.postgres)
+    try:
+        assert ask(promoted, "SELECT number FROM kept") == 7
+        assert ask(promoted, "SELECT pg_is_in_recovery()") is False
+        assert ask(promoted, "SHOW synchronous_standby_names") == ""
+        assert promoted.vault_private_key.exists()
+        with pytest.raises(NotPossible):
+            standby.promote(other, quiet)
+    finally:
+        running.stop()
+        town.reset(other)
+
+
+def test_a_primary_waits_for_its_standby_until_it_is_released(primary: tuple[Place, DatabaseServer]) -> None:
+    place, _ = primary
+    other = place.directory.with_name("other-storage")
+    process = following(place, other)
+    process.send_signal(signal.SIGTERM)
+    process.wait(60)
+    try:
+        with pytest.raises((TimeoutError, asyncpg.PostgresError)):
+            ask(place, "CREATE TABLE waits ()", seconds=3.0)
+        standby.release(place.directory, quiet)
+        ask(place, "CREATE TABLE goes_on ()")
+        assert ask(place, "SELECT count(*) FROM pg_replication_slots") == 0
+    finally:
+        town.reset(other)
