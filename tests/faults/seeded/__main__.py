@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from town_kit.testing.kafka import jars_folder
 
 ROOT = Path(__file__).parents[3]
 AT_MOST_SECONDS = 300.0
+TIMES = 2
 PATIENCE_SECONDS = 20.0  # what is lost never comes, so waiting for quiet is of no use
 LOST_OR_DOUBLED = ("lost", "duplicated")
 
@@ -56,19 +58,19 @@ def counted(build: Build, transport: str) -> tuple[dict[str, Any], str]:
         make(build, ROOT, tree)
         command = [sys.executable, "-m", "tests.faults", "--transport", transport, "--json"]
         command += ["--only", ",".join(build.faults or ("load",)), "--seconds", str(build.seconds)]
-        command += ["--rate", str(build.rate), "--patience", str(PATIENCE_SECONDS)]
-        done = subprocess.run(
-            command,
-            cwd=tree,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sources(tree)), LIBS: str(jars_folder())},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=AT_MOST_SECONDS,
+        command += ["--rate", str(build.rate), "--patience", str(PATIENCE_SECONDS), "--times", str(TIMES)]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sources(tree)), LIBS: str(jars_folder())}
+        running = subprocess.Popen(
+            command, cwd=tree, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    said = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
-    return next((row for row in rows if row["name"] == "total"), {}), f"the run failed ({done.returncode}): {said}"
+        try:
+            out, err = running.communicate(timeout=AT_MOST_SECONDS)
+        except subprocess.TimeoutExpired:
+            running.send_signal(signal.SIGINT)  # it takes its town along
+            out, err = running.communicate()
+    rows = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+    said = (err.strip().splitlines() or ["nothing was said"])[-1]
+    return next((row for row in rows if row["name"] == "total"), {}), f"the run failed ({running.returncode}): {said}"
 
 
 def sources(tree: Path) -> list[str]:
