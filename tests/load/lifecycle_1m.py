@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
+from datetime import timedelta
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,10 @@ from tests.load.measure import Measure
 from tests.load.stored import Amount, fill
 
 from town_kit.audit import verify
+from town_kit.clock import SystemClock
 from town_kit.db import Database, server
+from town_kit.ids import new_id
+from town_kit.pagination import encode
 from town_onebox import secrets
 from town_onebox.assembly import Town
 from town_onebox.journey import people
@@ -91,14 +95,15 @@ def p99(times: Sequence[float]) -> float:
 
 
 async def _pages(url: str, path: str, token: str, filters: Sequence[str]) -> list[float]:
-    """Milliseconds of ``READS`` pages, with each filter in turn; every second one is the page behind the last."""
+    """Milliseconds of ``READS`` pages: with each filter in turn the first, the second, and one in the middle of all."""
     paths: list[str] = []
+    middle = encode([SystemClock().now() - timedelta(days=AMOUNT.days / 2), new_id()])
     async with _session(url, token) as http:
         for one in filters:
             async with http.get(path + one) as answer:
                 answer.raise_for_status()
                 cursor = (await answer.json())["next_cursor"]
-            paths += [path + one, f"{path}{one}&cursor={quote(cursor)}" if cursor else path + one]
+            paths += [path + one, *(f"{path}{one}&cursor={quote(place)}" for place in (cursor, middle) if place)]
     return await _times(url, token, list(islice(cycle(paths), READS)))
 
 
