@@ -26,7 +26,7 @@ ALSO_NEEDED = {
     "standardization": {"digest_key", "key_encryption_key", "client_key", "addresses", "drop_folder"},
     "notifications": {"digest_key"},
     "connector": {"digest_key", "client_key", "addresses"},
-    "gateway": {"addresses"},
+    "gateway": {"addresses", "key_encryption_key"},
 }
 
 
