@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from town_kit.ids import new_id
 
 TEXTS = {
@@ -75,10 +77,12 @@ async def test_it_does_not_wait_behind_ordinary_messages(api: Any) -> None:
     assert all(lanes["ordinary"][channel] is not lanes["emergency"][channel] for channel in lanes["ordinary"])
 
 
-async def test_a_drill_counts_and_reaches_nobody(api: Any) -> None:
+@pytest.mark.case("D-43")
+@pytest.mark.parametrize("status", ["exercise", "test"])
+async def test_a_drill_counts_and_reaches_nobody(api: Any, status: str) -> None:
     token = f"device-{new_id()}"
     await api.register_device(token)
-    answer = await send(api, status="exercise")
+    answer = await send(api, status=status)
     await api.work("emergency-messages.fan-out")
     await api.send_all("emergency")
     assert api.outside.pushed(device=token) == []
@@ -137,6 +141,27 @@ async def test_whom_it_does_not_reach_stands_on_the_phone_list(api: Any) -> None
         "SELECT state, list_name FROM messages WHERE emergency_message_id = :id", id=sent.json()["id"]
     )
     assert [(r.state, r.list_name) for r in rows] == [("handed_to_staff", "phone")]
+
+
+@pytest.mark.case("D-43")
+async def test_a_repeated_request_and_a_dead_channel_leave_the_other_with_one_message(api: Any) -> None:
+    token, address = f"device-{new_id()}", f"a-{new_id()}@example.jp"
+    await api.register_device(token)
+    await api.confirm_address(address)
+    before = len(api.mail_to(address))
+    api.outside.fault("fcm", kind="unavailable_fcm", count=1)
+    body = await preview(api)
+    del body["shown"]
+    headers = api.officer()
+    for _ in range(2):
+        assert (await api.client.post("/v1/emergency-messages", json=body, headers=headers)).status_code == 202
+    for _ in range(2):
+        await api.work("emergency-messages.fan-out")
+    await api.send_all("emergency")
+    assert (len(api.outside.pushed(device=token)), len(api.mail_to(address)) - before) == (0, 1)
+    api.clock.advance(timedelta(seconds=3))
+    await api.send_all("emergency")
+    assert (len(api.outside.pushed(device=token)), len(api.mail_to(address)) - before) == (1, 1)
 
 
 async def test_a_dead_provider_is_tried_every_few_seconds_at_first(api: Any) -> None:
