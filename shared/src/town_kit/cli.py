@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 import uvicorn
+import uvloop
 from pydantic import SecretStr, ValidationError
 from rich.console import Console
 from sqlalchemy.exc import OperationalError
@@ -70,7 +71,7 @@ def service_cli(create: Callable[[], Service], *, application: Callable[[Service
         telemetry.configure(service.name, endpoint=service.settings.otlp_endpoint)
         listening = _listen(host, port, unix) if fd is None else socket.socket(fileno=fd)
         _out.print(f"{service.name} listens on {unix or _address(listening)}", highlight=False)
-        asyncio.run(_serve(service, application(service), listening))
+        uvloop.run(_serve(service, application(service), listening))
 
     @app.command("work")
     def work_command(
