@@ -21,7 +21,7 @@ from tests.faults.burning import ClientLedger
 from town_onebox import testing
 from town_onebox.testing import RunningTown
 
-QUIET_SECONDS = 60.0
+QUIET_SECONDS = 90.0
 SERVICES = ("identity", "procedures", "notifications", "connector", "standardization")
 BUSINESS = "027"
 Entry = dict[str, Any]
