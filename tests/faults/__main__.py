@@ -6,6 +6,7 @@
 import argparse
 import asyncio
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -70,6 +71,9 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
 
 async def run(chosen: argparse.Namespace, transport: str) -> list[Row]:
     """One town on one transport: load, every chosen fault, and the count."""
+    running = asyncio.current_task()
+    assert running is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)  # nothing of it is left behind
     faults = [fault for fault in ALL if fault.name in chosen.only]
     disks = "F9" in chosen.only and machine.no_small_disk() is None
     windows: list[Window] = []
@@ -169,6 +173,9 @@ def main(arguments: Sequence[str]) -> int:
         except (NoServer, NoKafka) as failure:
             progress.print(str(failure))
             return 2
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            progress.print("stopped; nothing was counted")
+            return 130
     everything = report.total(found)
     if chosen.json:
         for row in (*found, everything):

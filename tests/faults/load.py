@@ -37,7 +37,7 @@ BODIES = {"decide": {"decision": "approved"}}
 TIMEOUT = aiohttp.ClientTimeout(total=20, sock_connect=3)
 LAST_ANSWERS_SECONDS = 90.0
 SIGN_IN_AGAIN = 0.5  # of a token's life
-LONGEST_PAUSE = 2.0
+LONGEST_PAUSE = 5.0
 # The numbers the samples hold; the town stores an answer without them.
 MY_NUMBER = ("insured_person", "my_number")
 

@@ -1,6 +1,7 @@
 """What is done to the processes of the town: killed, stopped, doubled, started again."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 from tests.faults.town import Ground
 
 from town_kit.db.server_files import account_for_server, data_directory
@@ -47,9 +49,22 @@ async def kill(ground: Ground, part: str) -> None:
 
 
 async def restart(ground: Ground, part: str) -> None:
-    """End a part in order and wait until another process has taken its place."""
+    """End a part in order and wait until another process has taken its place; one that serves, until it answers."""
     before = await send(ground, part, signal.SIGTERM)
     await until(lambda: ground.town.pid_of(part) not in (None, before), f"{part} did not come back")
+    service, _, role = part.rpartition("-")
+    if role != "serve":
+        return
+    port = json.loads(ground.town.place.ports.read_text())[service]
+    give_up = time.monotonic() + TAKES_A_MOMENT
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=2, trust_env=False) as client:
+        while time.monotonic() < give_up:
+            try:
+                if (await client.get("/livez")).is_success:
+                    return
+            except httpx.HTTPError:
+                await asyncio.sleep(0.05)
+    raise TimeoutError(f"{part} does not answer")
 
 
 def children(pid: int) -> list[int]:
