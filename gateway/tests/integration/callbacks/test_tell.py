@@ -47,6 +47,7 @@ async def test_a_partner_hears_what_was_filed_through_its_app_and_nothing_else(t
     assert [attempt["result"] for attempt in delivery["attempts"]] == ["204"]
 
 
+@pytest.mark.runbook("アプリ事業者の通知先（コールバック）")
 async def test_ten_tries_of_one_id_then_an_operators_queue_and_from_there_again(telling: Any) -> None:
     callback, _ = await begun(telling)
     telling.receiver.status = 500
@@ -91,6 +92,7 @@ async def test_a_partner_retries_a_delivery_itself_under_the_same_id(telling: An
     assert telling.receiver.ids == [delivered["webhook_id"]] * 2
 
 
+@pytest.mark.runbook("アプリ事業者の通知先（コールバック）")
 async def test_gone_disables_and_what_comes_meanwhile_is_kept(telling: Any) -> None:
     callback, _ = await begun(telling)
     telling.receiver.status = 410
