@@ -11,7 +11,9 @@ from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
 from sqlalchemy import event, text
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_connection
 from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session
 
@@ -68,8 +70,15 @@ class Database:
         event.listen(self.engine.sync_engine, "checkout", self._used)
         event.listen(self.engine.sync_engine, "handle_error", _give_up_silent)
 
-    def _used(self, *_: object) -> None:
+    def _used(self, connection: AsyncAdapt_asyncpg_connection, *_: object) -> None:
+        """Note the use; a connection that the server has closed meanwhile is replaced before anybody asks through it.
+
+        Raises:
+            DisconnectionError: the connection is closed; the pool then opens another one.
+        """
         self._last_used = time.monotonic()
+        if connection.driver_connection.is_closed():
+            raise DisconnectionError
 
     @asynccontextmanager
     async def begin(self, *, role: str = "service", principal: UUID | None = None) -> AsyncIterator[AsyncSession]:

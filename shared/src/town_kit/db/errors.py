@@ -1,7 +1,7 @@
 """What a database error means to a caller: come again, or our fault."""
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from town_kit.problems import DependencyUnavailable, Problem
@@ -24,7 +24,9 @@ def _passes(error: BaseException) -> bool:
     """Whether the database may take the same thing later; also for what went past SQLAlchemy to the driver."""
     if isinstance(error, DBAPIError):
         state = str(getattr(error.orig, "sqlstate", "") or "")
-        lost = error.connection_invalidated or (isinstance(error, InterfaceError | OperationalError) and not state)
+        # An InternalError of the driver itself: the server said goodbye in the very moment it was asked.
+        of_driver = isinstance(error, InterfaceError | InternalError | OperationalError) and not state
+        lost = error.connection_invalidated or of_driver
         return lost or state.startswith(_AGAIN)
     if isinstance(error, asyncpg.PostgresError):
         return str(error.sqlstate or "").startswith(_AGAIN)

@@ -303,4 +303,5 @@ class KafkaReader:
     async def close(self) -> None:
         """Leave the group."""
         with contextlib.suppress(KafkaError, OSError, TimeoutError):
-            await asyncio.wait_for(self._consumer.stop(), REQUEST_MS / 1000)
+            async with asyncio.timeout(REQUEST_MS / 1000):
+                await self._consumer.stop()

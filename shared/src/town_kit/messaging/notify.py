@@ -146,7 +146,8 @@ class Notifier:
     async def _run(self) -> None:
         while True:
             try:
-                await asyncio.wait_for(self._due.wait(), IDLE_SECONDS)
+                async with asyncio.timeout(IDLE_SECONDS):
+                    await self._due.wait()
             except TimeoutError:
                 await self._close()
                 continue
@@ -174,9 +175,13 @@ class Notifier:
 
 
 async def wait(event: asyncio.Event, seconds: float = POLL_SECONDS) -> bool:
-    """Wait until ``event`` is set or ``seconds`` are over; clears it and answers whether it was set."""
+    """Wait until ``event`` is set or ``seconds`` are over; clears it and answers whether it was set.
+
+    Not by ``wait_for``: up to Python 3.11 it forgets a cancellation that comes in the moment the event is set.
+    """
     with suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await event.wait()
     was_set = event.is_set()
     event.clear()
     return was_set

@@ -139,7 +139,8 @@ async def _stay(
     while not once and not stop.is_set():
         await _renew(town, client, files)
         try:
-            await asyncio.wait_for(stop.wait(), RENEW_SECONDS)
+            async with asyncio.timeout(RENEW_SECONDS):
+                await stop.wait()
         except TimeoutError:
             continue
     return code
