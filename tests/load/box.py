@@ -140,6 +140,7 @@ TOLD = """SELECT coalesce(sum(sequence), 0) FROM (SELECT max(sequence) AS sequen
 BEHIND = """SELECT count(*) FROM (SELECT coalesce(sum(sequence) FILTER (WHERE key > $2), 0) AS done FROM inbox
     WHERE topic = 'procedures.applications' GROUP BY consumer) AS c WHERE c.done < $1"""
 UNDELIVERED = "SELECT count(*) FROM deliveries WHERE state IN ('queued', 'sending')"
+UNWRITTEN = "SELECT count(*) FROM hand_overs WHERE state = 'waiting'"
 
 
 async def _nothing_left(town: Town, since: UUID) -> bool:
@@ -152,7 +153,7 @@ async def _nothing_left(town: Town, since: UUID) -> bool:
                 return False
         if await value(town, service, BEHIND, told, since):
             return False
-    return not await value(town, "notifications", UNDELIVERED)
+    return not await value(town, "standardization", UNWRITTEN) and not await value(town, "notifications", UNDELIVERED)
 
 
 async def value(town: Town, service: str, query: str, *arguments: Any) -> Any:
