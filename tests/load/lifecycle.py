@@ -1,6 +1,6 @@
 """`lifecycle`: submit → accept → decide → complete through the gateway of one box, everything on.
 
-The town runs as `make run` starts it (two web processes, worker at nice 10, vault, PostgreSQL durable), the load
+The town runs as `make run` starts it (two web processes, worker at nice 7, vault, PostgreSQL durable), the load
 generator is one more process on the same cores. The reference is the same rows written by a bare pgbench script on a
 server with the same settings: four transactions a lifecycle, no Python.
 

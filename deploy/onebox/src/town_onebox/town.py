@@ -27,7 +27,7 @@ from town_onebox.sockets import Ports, listen_at
 from town_onebox.supervisor import Part, Supervisor
 
 WEB_PROCESSES = 2
-WORKER_NICE = 10
+WORKER_NICE = 7
 PUBLIC_PORT = 8080
 VAULT_PORT = 8090
 
