@@ -58,6 +58,10 @@ _PRUNE = """DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE publis
 Connected = tuple[Transport, Producer]
 
 
+class _LogBegunAnew(Exception):
+    """A log was found to be lost after events had been read for it: what goes out first is now an earlier one."""
+
+
 @dataclass
 class Relay:
     """The relay of one service.
@@ -84,6 +88,7 @@ class Relay:
     _held: dict[tuple[str, Any], float] = field(default_factory=dict)
     _pauses: dict[Zone, float] = field(default_factory=dict)
     _seeded: bool = False
+    _replays: int = 0
 
     async def run(self) -> None:
         """Carry events until cancelled. Raises when the connection is lost; the worker starts it again."""
@@ -135,7 +140,10 @@ class Relay:
         if not rows:
             return 0
         failpoint("after-outbox-read", self.service)
-        results = await self._send(connection, rows)
+        try:
+            results = await self._send(connection, rows)
+        except _LogBegunAnew:
+            return 0
         failpoint("after-produce-before-mark", self.service)
         done, lost = self._sort(rows, results)
         if lost:
@@ -167,8 +175,11 @@ class Relay:
             with suppress(UnknownTopic):
                 by_zone.setdefault(self.log_of(row["topic"]), []).append(index)
         for zone, indexes in by_zone.items():
+            replays = self._replays
             try:
                 producer = (await self._log(connection, zone, {rows[index]["topic"] for index in indexes}))[1]
+                if self._replays != replays:  # what was read is not the beginning any more
+                    raise _LogBegunAnew
                 answers = await producer.send([self._message(rows[index]) for index in indexes])
             except TransportError as error:
                 answers = [error] * len(indexes)
@@ -276,6 +287,7 @@ class Relay:
     async def _begin_anew(self, connection: asyncpg.Connection, topics: set[str]) -> None:
         """Everything that is kept goes out again into a log that was lost."""
         again = await replay(connection, topics=sorted(topics))
+        self._replays += 1
         log.error("event_log_was_lost", service=self.service, topics=sorted(topics), replayed=again)
         self._highest = {place: offset for place, offset in self._highest.items() if place[0] not in topics}
         self._made -= topics

@@ -161,6 +161,36 @@ async def test_a_log_that_begins_anew_under_a_running_relay_gets_everything(worl
     assert set((await sequences(world))[str(key).encode()]) == {1, 2, 3}
 
 
+async def test_a_log_lost_between_two_connections_gets_the_first_event_first(world: Any) -> None:
+    key = new_id()
+    await world.paint(key, "red", "green")
+    connection = await asyncpg.connect(world.urls.app_dsn)
+    try:
+        await connection.execute("SELECT set_config('town.role', 'service', false)")
+        before, after = world.relay(), world.relay()
+        await eventually(lambda: carried(before, connection), within=20)
+        after._highest, after._seeded = (
+            dict(before._highest),
+            True,
+        )  # it knows what was acknowledged, and is not connected
+        await before._disconnect()
+        transport = world.log.connect()
+        await transport.delete_topics([world.topic])
+        await transport.close()
+        await world.paint(key, "blue")
+        await eventually(lambda: carried(after, connection), within=20)
+        await after._disconnect()
+    finally:
+        await connection.close()
+    assert (await sequences(world))[str(key).encode()] == [1, 2, 3]
+
+
+async def carried(relay: Any, connection: Any) -> bool:
+    """One step; whether nothing is left to be published."""
+    await relay.step(connection)
+    return bool(await connection.fetchval("SELECT count(*) = 0 FROM outbox WHERE published_at IS NULL"))
+
+
 async def made_again(world: Any, transport: Any) -> bool:
     await transport.create_topics([TopicSpec(world.topic)])
     return bool(await transport.end_offsets([world.topic]))
