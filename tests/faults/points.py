@@ -27,6 +27,7 @@ class Point:
 
 MOVES = ("application.submit", "application.accept", "application.withdraw")
 RELAYS = ("procedures", "standardization", "notifications")
+CHAINS = ("procedures", "standardization", "procedures")  # the load touches persons nowhere else
 CONSUMERS = ("notifications.messages", "standardization.applications", "procedures.decisions")
 POINTS = (
     Point("before-commit", "an API is killed before a commit", MOVES),
@@ -37,7 +38,7 @@ POINTS = (
     Point("after-poll-before-tx", "a consumer is killed with events in hand", CONSUMERS),
     Point("after-effect-before-commit", "a consumer is killed before its commit", CONSUMERS),
     Point("after-commit-before-offset", "a consumer is killed before its offset", CONSUMERS),
-    Point("mid-audit-append", "a chain of records is killed half way", RELAYS),
+    Point("mid-audit-append", "a chain of records is killed half way", CHAINS),
 )
 
 
