@@ -218,6 +218,7 @@ async def api(
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://notifications") as client:
+            await _leave_nothing_due(service)  # nor does it meet what other tests of this database have left
             yield Api(service, client, issuer, clock, outside)
             await _leave_nothing_due(service)
 
@@ -232,5 +233,6 @@ async def _leave_nothing_due(service: Service) -> None:
             "DELETE FROM contact_points",
             "UPDATE messages SET state = 'expired', ended_at = created_at WHERE state = 'queued'",
             "UPDATE emergency_messages SET state = 'dispatched' WHERE state = 'confirmed'",
+            "UPDATE emergency_messages SET settled = true",
         ):
             await session.execute(text(statement))

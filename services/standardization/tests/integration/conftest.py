@@ -241,8 +241,18 @@ def clock() -> FixedClock:
 
 
 @pytest.fixture
+def vault_database() -> str:
+    """The name of the vault's database; a test that works on every row in it gives itself one of its own."""
+    return "standardization"
+
+
+@pytest.fixture
 async def world(
-    postgres_server: PostgresServer, authority: JpkiTestAuthority, clock: FixedClock, tmp_path: Path
+    vault_database: str,
+    postgres_server: PostgresServer,
+    authority: JpkiTestAuthority,
+    clock: FixedClock,
+    tmp_path: Path,
 ) -> AsyncIterator[World]:
     def database(name: str, migrations: Path) -> str:
         return postgres_server.create_database(name, migrations).app_url
@@ -294,7 +304,7 @@ async def world(
         StandardizationSettings(
             **common,
             **vault_keys,
-            database_url=database("standardization", MIGRATIONS),
+            database_url=database(vault_database, MIGRATIONS),
             vault_private_key=tmp_path / "vault.pem",
             client_key=tmp_path / "client.pem",
             addresses={"identity": "asgi:identity", "procedures": "asgi:procedures"},

@@ -5,11 +5,17 @@ from typing import Any
 
 import pytest
 
+from town_kit.ids import new_id
 from town_kit.jp import MyNumber
 from town_kit.rewrapping import Wrapped, rewrap
 from town_standardization.my_numbers import NumberRefused, Vault
 
 pytestmark = pytest.mark.case("D-40")
+
+
+@pytest.fixture
+def vault_database() -> str:
+    return f"standardization_{new_id().hex[-12:]}"
 
 
 async def stored(world: Any) -> list[Any]:
