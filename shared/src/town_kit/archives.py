@@ -248,11 +248,14 @@ def inspect_document(file: IO[bytes], media_type: str) -> None:
     """Check that a file is what it is said to be and holds nothing active; run it in a thread.
 
     Raises:
+        ArchiveUnsafe: it is an archive under another name; none of it is inflated.
         DocumentUnsafe: its bytes are of another type, or a PDF is encrypted, runs scripts or carries files.
     """
     file.seek(0)
-    head = file.read(HEAD)
-    if sniff(head) != media_type:
+    found = sniff(file.read(HEAD))
+    if found in ARCHIVES and found != media_type:
+        raise ArchiveUnsafe("圧縮ファイルは送れません。展開して、PDF・JPEG・PNG などのファイルを送ってください。")
+    if found != media_type:
         raise DocumentUnsafe("ファイルの中身が種類と合いません。PDF・JPEG・PNG などで保存し直してください。")
     if media_type == "application/pdf":
         file.seek(0)

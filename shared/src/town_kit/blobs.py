@@ -126,6 +126,10 @@ class BlobStore(Protocol):
         """The bytes, in the session's transaction. Raises :class:`BlobDamaged`."""
         ...
 
+    def download(self, begin: "Begin", blob: Blob) -> AsyncIterator[bytes]:
+        """The bytes for an answer that streams. Raises :class:`BlobDamaged`."""
+        ...
+
     def export(self, begin: "Begin", blob: Blob) -> AsyncIterator[bytes]:
         """The blob as it lies, still encrypted, for its recipient to open."""
         ...
@@ -234,11 +238,7 @@ class PostgresBlobs:
             yield _open_chunk(opener, blob.id, n, n == blob.chunks - 1, await _chunk(session, blob.id, n))
 
     async def download(self, begin: Begin, blob: Blob) -> AsyncIterator[bytes]:
-        """The bytes for an answer that streams: a short transaction per chunk, so that no slow reader holds one.
-
-        Raises:
-            BlobDamaged: as :meth:`read`.
-        """
+        """As :meth:`read`, for an answer that streams: a transaction per chunk, so that no slow reader holds one."""
         opener = AESGCM(self._unwrap(blob.id, blob.wrapped_key, blob.recipient))
         for n in range(blob.chunks):
             async with begin() as session:

@@ -1,6 +1,7 @@
 """What a sender may try with an archive, a table, a document."""
 
 import io
+import os
 import stat
 import struct
 import tempfile
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from town_kit.archives import Limits, decode_text, inspect_document, open_archive, parse_xml, read_csv, sniff
+from town_kit.archives import PIECE, Limits, decode_text, inspect_document, open_archive, parse_xml, read_csv, sniff
 from town_kit.problems import ArchiveUnsafe, DocumentUnsafe
+from town_kit.testing.files import nothing_on_disk
 
 PDF = b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n%%EOF\n"
 ZEROS = 50 * 1024 * 1024
@@ -51,20 +53,38 @@ def test_a_name_without_the_utf8_flag_is_read_as_cp932() -> None:
 
 
 @pytest.mark.case("D-13")
-def test_a_bomb_is_refused_before_it_is_inflated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bomb_is_refused_within_a_piece_of_the_limit_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     file = archive(("zeros.csv", b"\0" * ZEROS))
     assert len(file.getvalue()) < 60_000
-    written = 0
-    original = tempfile.SpooledTemporaryFile.write
+    written, on_disk = 0, 0
+    write, rollover = tempfile.SpooledTemporaryFile.write, tempfile.SpooledTemporaryFile.rollover
 
     def counting(self: object, piece: bytes) -> int:
         nonlocal written
         written += len(piece)
-        return original(self, piece)
+        return write(self, piece)
+
+    def rolling(self: object) -> None:
+        nonlocal on_disk
+        on_disk += 1
+        rollover(self)
 
     monkeypatch.setattr(tempfile.SpooledTemporaryFile, "write", counting)
-    assert "圧縮率" in refused(file)
-    assert written < 8 * 1024 * 1024
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", rolling)
+    with nothing_on_disk():
+        assert "圧縮率" in refused(file)
+    assert written <= Limits().ratio * len(file.getvalue()) + PIECE
+    assert on_disk == 1, "it never came to the disk, so nothing could be left there"
+
+
+def test_what_stays_in_the_folder_for_temporary_files_is_seen() -> None:
+    with pytest.raises(AssertionError, match="left behind"), nothing_on_disk() as folder:
+        (folder / "forgotten").write_bytes(b"x")
+    with tempfile.TemporaryFile() as usual:
+        assert usual.fileno()
+        with pytest.raises(AssertionError, match="left behind"), nothing_on_disk():
+            held = tempfile.TemporaryFile()  # noqa: SIM115 - held open on purpose
+        held.close()
 
 
 @pytest.mark.case("D-13")
@@ -76,23 +96,52 @@ def test_sizes_are_counted_and_not_believed() -> None:
         pytest.fail(f"opened with {opened.members}")
 
 
+def below(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
 @pytest.mark.case("D-14")
 @pytest.mark.parametrize(
-    "name", ["../../x", "/etc/passwd", "a/../../x", "..\\..\\x", "C:\\x", "C:x", "a\nb", "x" * 300, "\\\\host\\share"]
+    "name",
+    ["../../x", "{here}/x", "a/../../../x", "..\\..\\x", "C:\\x", "C:x", "a\nb", "x" * 300, "\\\\host\\share"],
 )
-def test_a_name_that_leads_elsewhere_is_refused(name: str, tmp_path: Path) -> None:
-    assert "ファイル名" in refused(archive((name, b"a,b\n")))
+def test_a_name_that_leads_elsewhere_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever folder it is opened in, nothing is written there, above it, or at the place it names."""
+    work = tmp_path / "a" / "b"
+    work.mkdir(parents=True)
+    (tmp_path / "x").write_bytes(b"was there before")
+    monkeypatch.chdir(work)
+    with nothing_on_disk():
+        assert "ファイル名" in refused(archive((name.format(here=tmp_path), b"a,b\n")))
+    assert below(tmp_path) == {"x": b"was there before"}
+
+
+@pytest.mark.case("D-14")
+def test_a_good_name_is_not_written_under_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with nothing_on_disk(), open_archive(archive(("a/b.csv", b"a,b\n"))) as opened:
+        assert opened.read("a/b.csv") == b"a,b\n"
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.case("D-14")
-def test_a_link_is_refused() -> None:
+def test_a_link_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as made:
         link = zipfile.ZipInfo("link")
         link.external_attr = (stat.S_IFLNK | 0o777) << 16
         made.writestr(link, "/etc/passwd")
     assert "リンク" in refused(buffer)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.case("D-13")
+@pytest.mark.parametrize("said", ["application/pdf", "image/png"])
+def test_an_archive_under_another_name_is_refused_unopened(said: str) -> None:
+    for content in (archive(("zeros.csv", b"\0" * ZEROS)).getvalue(), b"\x1f\x8b\x08\x00rest"):
+        with nothing_on_disk(), pytest.raises(ArchiveUnsafe):
+            inspect_document(io.BytesIO(content), said)
 
 
 def test_two_files_of_one_name_are_refused() -> None:
@@ -108,8 +157,6 @@ def test_an_archive_in_an_archive_is_refused() -> None:
 
 
 def test_more_than_the_limits_is_refused() -> None:
-    import os
-
     noise = os.urandom(3000)
     assert "大きすぎ" in refused(archive(("a", noise)), Limits(each=2000))
     assert "大きすぎ" in refused(archive(("a", noise), ("b", noise)), Limits(total=5000))
