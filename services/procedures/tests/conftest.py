@@ -3,7 +3,7 @@
 import base64
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from town_kit.auth import Role
 from town_kit.clock import FixedClock
 from town_kit.db import Database
 from town_kit.ids import new_id
+from town_kit.messaging.event import Received
 from town_kit.problems import DependencyUnavailable
 from town_kit.service import Service
 from town_kit.testing import Issuer, PostgresServer
@@ -44,6 +45,9 @@ STAFF_SCOPES = (
     "applications:submit applications:read applications:accept applications:decide applications:withdraw"
     " work-queue:read"
 )
+
+
+Send = Callable[[], Awaitable[httpx.Response]]
 
 
 class LibraryVerifier:
@@ -125,18 +129,72 @@ class Api:
     def officer(self, officer: UUID | None = None, scopes: str = STAFF_SCOPES) -> dict[str, str]:
         return dict(self.issuer.headers(Role.STAFF, scopes, subject=officer or self.officer_id, amr=("pwd", "otp")))
 
-    async def attach(self, headers: dict[str, str], kind: str) -> dict[str, str]:
-        """Upload a small PDF and answer how an application names it."""
-        path = f"/v1/attachments/{new_id()}"
-        sent = {**headers, "Content-Type": "application/pdf", "Idempotency-Key": str(new_id())}
-        answer = await self.client.put(path, params={"kind": kind}, content=PDF, headers=sent)
+    async def upload(
+        self,
+        headers: dict[str, str],
+        kind: str,
+        *,
+        content: bytes = PDF,
+        media_type: str = "application/pdf",
+        attachment_id: object = None,
+    ) -> httpx.Response:
+        """Send one file under an id of its own."""
+        path = f"/v1/attachments/{attachment_id or new_id()}"
+        sent = {**headers, "Content-Type": media_type, "Idempotency-Key": str(new_id())}
+        return await self.client.put(path, params={"kind": kind}, content=content, headers=sent)
+
+    async def attach(self, headers: dict[str, str], kind: str, **file: Any) -> dict[str, str]:
+        """Upload a small PDF, or the file given, and answer how an application names it."""
+        answer = await self.upload(headers, kind, **file)
         assert answer.status_code == 201, answer.text
         return {"id": answer.json()["id"], "sha256": answer.json()["sha256"]}
+
+    async def link(self, old: UUID, new: UUID) -> None:
+        """番号紐付, as the worker hears it from identity: by the consumer's own reader and in its own transaction."""
+        (consumer,) = [c for c in self.service.consumers if c.name == "procedures.persons"]
+        ((reader, handler),) = consumer.handlers.items()
+        event = Received(
+            data=reader.model_validate({"from_person_id": str(old), "to_person_id": str(new)}),
+            key=old,
+            sequence=1,
+            id=new_id(),
+            occurred_at=self.clock.now(),
+            traceparent=None,
+        )
+        async with self.service.database.begin() as session:
+            await handler(session, event)
 
     async def rows(self, query: str, **parameters: Any) -> list[Any]:
         """Rows as the database really holds them, past row security."""
         async with self.service.database.begin() as session:
             return list((await session.execute(text(query), parameters)).all())
+
+    async def contents(self) -> dict[str, tuple[Any, ...]]:
+        """What each table holds: how many rows, and a sum over all of them."""
+        tables = [row[0] for row in await self.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+        each = "SELECT '{0}', count(*), sum(hashtextextended(t::text, 0)::numeric) FROM {0} t"
+        found = await self.rows(" UNION ALL ".join(each.format(table) for table in tables))
+        return {table: tuple(values) for table, *values in found}
+
+    async def refuses(self, send: Send, status: int, slug: str, *, action: str, then: Send) -> httpx.Response:
+        """S0 of the acceptance list: a refusal leaves one record of itself and nothing else, and hinders nothing.
+
+        ``send`` is the request, ``action`` what its audit record says, ``then`` a legitimate one that must succeed.
+        """
+        known = {row.id for row in await self.rows("SELECT id FROM audit_records")}
+        before = await self.contents()
+        answer = await send()
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
+        problem = answer.json()
+        assert problem["type"] == f"urn:town:problem:{slug}"
+        assert problem["trace_id"]
+        after = await self.contents()
+        assert {table for table in after if after[table] != before[table]} == {"audit_records", "audit_pending"}
+        records = await self.rows("SELECT id, action, result FROM audit_records")
+        assert [(r.action, r.result) for r in records if r.id not in known] == [(action, f"refused:{slug}")]
+        legitimate = await then()
+        assert legitimate.is_success, legitimate.text
+        return answer
 
 
 @pytest.fixture

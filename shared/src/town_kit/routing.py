@@ -48,6 +48,7 @@ JSON_LIMIT = 1024 * 1024
 _DECLARED = "__town_policy__"
 
 BEGIN = text("SELECT * FROM town_begin(:principal, :role, :lock, :claim)")
+STORED = text("SELECT fingerprint, status, headers, body FROM idempotency_keys WHERE scope_hash = :claim")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ class Handling:
     upload: Upload | None = None
     expected_version: int | None = None
     session: AsyncSession | None = None
+    prepares: bool = False
     created: str | None = None
 
 
@@ -132,9 +134,7 @@ async def transaction(request: Request) -> AsyncIterator[AsyncSession]:
         if not begun.claimed:
             raise InProgress("同じ操作がまだ終わっていません。数秒後に同じ内容で送り直してください。", retry_after=1)
         if now.claim is not None and begun.fingerprint is not None:
-            if bytes(begun.fingerprint) != now.claim.fingerprint:
-                raise IdempotencyMismatch("内容を変えて送るときは、新しい Idempotency-Key を付けてください。")
-            raise Replay(stored_answer(begun))
+            raise Replay(_first_answer(begun, now.claim))
         now.session = session
         yield session
         action = now.policy.audit.action if now.policy.audit else ""
@@ -144,12 +144,33 @@ async def transaction(request: Request) -> AsyncIterator[AsyncSession]:
     failpoint("after-commit-before-reply", action)
 
 
+def _first_answer(row: Any, asked: Claim) -> Response:
+    """The stored answer, instead of everything that would follow; other content is refused."""
+    if bytes(row.fingerprint) != asked.fingerprint:
+        raise IdempotencyMismatch("内容を変えて送るときは、新しい Idempotency-Key を付けてください。")
+    return stored_answer(row)
+
+
+async def _stored(now: Handling) -> Response | None:
+    """A stored answer, looked up without the key's lock; the look-up under the lock comes with the transaction."""
+    if now.claim is None or now.principal is None:
+        return None
+    async with now.runtime.database.begin(role=now.principal.role.value, principal=now.principal.id) as session:
+        row = (await session.execute(STORED, {"claim": now.claim.scope_hash})).one_or_none()
+    return _first_answer(row, now.claim) if row is not None else None
+
+
 async def _immediate(request: Request) -> AsyncIterator[AsyncSession]:
     async with transaction(request) as session:
         yield session
 
 
 async def _deferred(request: Request) -> AsyncIterator[Callable[[], Awaitable[AsyncSession]]]:
+    now = handling(request)
+    now.prepares = True
+    # Judged once: the second time a file is used and a day over, and the answer is still that of the first time.
+    if (answer := await _stored(now)) is not None:
+        raise Replay(answer)
     async with AsyncExitStack() as stack:
 
         async def begin() -> AsyncSession:
@@ -213,7 +234,11 @@ class TownRoute(APIRoute):
                 return response
             except Replay as replay:
                 return replay.response
-            except (Problem, RequestValidationError, HTTPException):
+            except Problem:
+                if now.prepares and now.session is None and (answer := await _stored(now)) is not None:
+                    return answer  # what refused it is what the first try has just done
+                raise
+            except (RequestValidationError, HTTPException):
                 raise
             except Exception as error:
                 refusal = refusal_of(error)

@@ -9,9 +9,10 @@ from fastapi import Query
 
 from town_kit.archives import inspect_document
 from town_kit.auth import RESIDENT, STAFF
-from town_kit.problems import ArchiveUnsafe, DocumentUnsafe, PayloadTooLarge, StateConflict, UnsupportedMedia
+from town_kit.problems import ArchiveUnsafe, DocumentUnsafe, NotFound, PayloadTooLarge, StateConflict, UnsupportedMedia
 from town_kit.routing import Actor, Audit, Begin, ReceivedUpload, TownRouter
 from town_kit.vaulting import keyed_digest
+from town_procedures.attachments import service
 from town_procedures.attachments.models import Attachment
 from town_procedures.attachments.schemas import AttachmentView
 from town_procedures.ports import Wired
@@ -27,7 +28,7 @@ router = TownRouter(prefix="/v1/attachments", tags=["添付書類"])
     scope="applications:submit",
     roles=(RESIDENT, STAFF),
     audit=Audit("attachment.upload", basis="行政手続法7条"),
-    problems=(PayloadTooLarge, UnsupportedMedia, DocumentUnsafe, ArchiveUnsafe, StateConflict),
+    problems=(PayloadTooLarge, UnsupportedMedia, DocumentUnsafe, ArchiveUnsafe, NotFound, StateConflict),
     upload=MEDIA_TYPES,
     max_body=LARGEST,
     status_code=201,
@@ -47,8 +48,7 @@ async def upload_attachment(
         sha256.update(chunk)
     now = wired.clock.now()
     tx = await begin()
-    if await tx.get(Attachment, attachment_id) is not None:
-        raise StateConflict("この識別子は使われています。新しい識別子で送ってください。")
+    await service.refuse_known(tx, attachment_id)
     blob_id = await wired.blobs.write(tx, upload.chunks(), owner="attachments", media_type=upload.media_type)
     await wired.blobs.reference(tx, blob_id)  # held by this row, which sweep.py removes when nobody names it
     row = Attachment(
@@ -62,7 +62,7 @@ async def upload_attachment(
         uploaded_at=now,
         used_at=None,
     )
-    tx.add(row)
+    await service.add(tx, row)
     return AttachmentView(
         id=row.id,
         kind=kind,

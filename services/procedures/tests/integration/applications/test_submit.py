@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -28,19 +29,24 @@ async def allowance(api: Any, card: Any, **changes: Any) -> dict[str, Any]:
     return {"procedure_code": ALLOWANCE, "answers": answers, "attachments": [file], "signature": signature} | changes
 
 
-async def refused_and_nothing_left(api: Any, answer: Any, status: int, slug: str) -> None:
-    """S0: the problem, no row, no event, one refusal record, nothing of the input in the answer."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["type"] == f"urn:town:problem:{slug}"
-    assert await api.rows("SELECT 1 FROM applications WHERE filed_by = :me", me=api.resident_id) == []
-    assert (
-        await api.rows("SELECT 1 FROM outbox WHERE convert_from(data, 'UTF8') LIKE :me", me=f"%{api.resident_id}%")
-        == []
-    )
-    query = "SELECT result FROM audit_records WHERE principal = :me AND action = 'application.submit'"
-    records = await api.rows(query, me=api.resident_id)
-    assert [r[0] for r in records] == [f"refused:{slug}"]
+def sending(api: Any, body: dict[str, Any], headers: dict[str, str] | None = None) -> Any:
+    """The request as S0 sends it."""
+    return lambda: api.client.post("/v1/applications", json=body, headers=headers or api.resident())
+
+
+async def refused_and_nothing_left(api: Any, send: Any, status: int, slug: str) -> Any:
+    """S0 at this door."""
+    then = sending(api, care(api))
+    return await api.refuses(send, status, slug, action="application.submit", then=then)
+
+
+async def mine(api: Any) -> list[Any]:
+    return list(await api.rows("SELECT * FROM applications WHERE filed_by = :me", me=api.resident_id))
+
+
+async def told(api: Any, application_id: object) -> int:
+    rows = await api.rows("SELECT count(*) FROM outbox WHERE key = cast(:id AS uuid)", id=str(application_id))
+    return int(rows[0][0])
 
 
 async def test_an_application_gets_a_speakable_reference_and_stands_as_submitted(api: Any) -> None:
@@ -75,30 +81,26 @@ async def test_a_my_number_is_encrypted_before_it_is_stored(api: Any, authority:
 @pytest.mark.case("D-07")
 async def test_an_application_without_its_signature_is_refused(api: Any, authority: Any) -> None:
     body = await allowance(api, authority.card(), signature=None)
-    answer = await api.client.post("/v1/applications", json=body, headers=api.resident())
-    await refused_and_nothing_left(api, answer, 422, "signature-invalid")
+    await refused_and_nothing_left(api, sending(api, body), 422, "signature-invalid")
 
 
 @pytest.mark.case("D-07")
 async def test_changed_answers_under_an_old_signature_are_refused(api: Any, authority: Any) -> None:
     body = await allowance(api, authority.card())
     body["answers"] = {**body["answers"], "claim_date": "2026-10-02"}
-    answer = await api.client.post("/v1/applications", json=body, headers=api.resident())
-    await refused_and_nothing_left(api, answer, 422, "signature-invalid")
+    await refused_and_nothing_left(api, sending(api, body), 422, "signature-invalid")
 
 
 @pytest.mark.case("D-17")
 @pytest.mark.parametrize("extra", [{"status": "approved"}, {"fee": 0}, {"person_ref": str(new_id())}])
 async def test_a_field_the_caller_may_not_set_is_refused(api: Any, extra: dict[str, Any]) -> None:
-    answer = await api.client.post("/v1/applications", json=care(api, **extra), headers=api.resident())
-    await refused_and_nothing_left(api, answer, 422, "validation-failed")
+    await refused_and_nothing_left(api, sending(api, care(api, **extra)), 422, "validation-failed")
 
 
 @pytest.mark.case("D-17")
 async def test_a_resident_cannot_name_other_parties(api: Any) -> None:
     body = care(api, parties=[{"role": "applicant", "person_id": str(new_id())}])
-    answer = await api.client.post("/v1/applications", json=body, headers=api.resident())
-    await refused_and_nothing_left(api, answer, 422, "validation-failed")
+    await refused_and_nothing_left(api, sending(api, body), 422, "validation-failed")
 
 
 async def test_the_event_names_the_app_a_resident_filed_through_and_none_for_the_counter(api: Any) -> None:
@@ -116,54 +118,87 @@ async def test_the_event_names_the_app_a_resident_filed_through_and_none_for_the
 async def test_a_my_number_in_a_free_text_field_is_refused_and_not_repeated(api: Any) -> None:
     body = care(api)
     body["answers"] = {**body["answers"], "remarks": "番号は 123456789018 です"}
-    answer = await api.client.post("/v1/applications", json=body, headers=api.resident())
-    await refused_and_nothing_left(api, answer, 422, "validation-failed")
+    answer = await refused_and_nothing_left(api, sending(api, body), 422, "validation-failed")
     assert "123456789018" not in answer.text
 
 
 @pytest.mark.case("D-28")
-async def test_the_same_request_three_times_is_one_application(api: Any) -> None:
+@pytest.mark.parametrize("procedure", [CARE, ALLOWANCE])
+async def test_the_same_request_three_times_is_one_application(api: Any, authority: Any, procedure: str) -> None:
+    """With a file too: the second time it is used, and the answer is still that of the first time."""
     headers = api.resident()
-    answers = [await api.client.post("/v1/applications", json=care(api), headers=headers) for _ in range(3)]
+    body = care(api) if procedure == CARE else await allowance(api, authority.card())
+    answers = [await api.client.post("/v1/applications", json=body, headers=headers) for _ in range(3)]
+    assert [a.status_code for a in answers] == [201] * 3
     assert {a.content for a in answers} == {answers[0].content}
     assert [a.headers.get("idempotency-replayed") for a in answers] == [None, "true", "true"]
     assert [a.headers["etag"] for a in answers] == ['"1"'] * 3
-    rows = await api.rows("SELECT 1 FROM applications WHERE filed_by = :me", me=api.resident_id)
-    assert len(rows) == 1
+    (row,) = await mine(api)
+    assert await told(api, row.id) == 1
+
+
+async def test_a_repeated_request_is_not_judged_again(api: Any, authority: Any) -> None:
+    """The first answer is known, so nobody asks identity, which may be away by then."""
+    headers, body = api.resident(), await allowance(api, authority.card())
+    first = await api.client.post("/v1/applications", json=body, headers=headers)
+    api.signatures.away = True
+    again = await api.client.post("/v1/applications", json=body, headers=headers)
+    assert (again.status_code, again.content) == (201, first.content)
+    assert again.headers["idempotency-replayed"] == "true"
 
 
 @pytest.mark.case("D-29")
-async def test_the_same_key_with_other_content_is_refused(api: Any) -> None:
+@pytest.mark.parametrize("procedure", [CARE, ALLOWANCE])
+async def test_the_same_key_with_other_content_is_refused(api: Any, authority: Any, procedure: str) -> None:
     headers = api.resident()
-    first = await api.client.post("/v1/applications", json=care(api), headers=headers)
-    changed = care(api, answers={**api.sample(CARE), "application_date": "2026-10-06"})
-    other = await api.client.post("/v1/applications", json=changed, headers=headers)
-    assert first.status_code == 201
-    assert other.json()["type"] == "urn:town:problem:idempotency-mismatch"
-    assert len(await api.rows("SELECT 1 FROM applications WHERE filed_by = :me", me=api.resident_id)) == 1
+    body = care(api) if procedure == CARE else await allowance(api, authority.card())
+    assert (await api.client.post("/v1/applications", json=body, headers=headers)).status_code == 201
+    (before,) = await mine(api)
+    date = "application_date" if procedure == CARE else "claim_date"
+    changed = {**body, "answers": {**body["answers"], date: "2026-10-06"}}
+    await refused_and_nothing_left(api, sending(api, changed, headers), 422, "idempotency-mismatch")
+    assert before in await mine(api)
 
 
 @pytest.mark.case("D-30")
-async def test_fifty_requests_at_once_with_one_key_are_one_application(api: Any) -> None:
+@pytest.mark.parametrize("procedure", [CARE, ALLOWANCE])
+async def test_fifty_requests_at_once_with_one_key_are_one_application(
+    api: Any, authority: Any, procedure: str
+) -> None:
     headers = api.resident()
+    body = care(api) if procedure == CARE else await allowance(api, authority.card())
     answers = await asyncio.gather(
-        *(api.client.post("/v1/applications", json=care(api), headers=headers) for _ in range(50))
+        *(api.client.post("/v1/applications", json=body, headers=headers) for _ in range(50))
     )
     made = [a for a in answers if a.status_code == 201 and "idempotency-replayed" not in a.headers]
     replayed = [a for a in answers if a.headers.get("idempotency-replayed") == "true"]
     waiting = [a for a in answers if a.status_code == 409]
     assert len(made) == 1
+    assert {(a.status_code, a.content) for a in replayed} <= {(201, made[0].content)}
+    assert {a.json()["type"] for a in waiting} <= {"urn:town:problem:in-progress"}
     assert len(made) + len(replayed) + len(waiting) == 50
-    assert len(await api.rows("SELECT 1 FROM applications WHERE filed_by = :me", me=api.resident_id)) == 1
+    (row,) = await mine(api)
+    assert await told(api, row.id) == 1
+
+
+async def test_two_applications_at_once_cannot_hold_one_file(api: Any, authority: Any) -> None:
+    body = await allowance(api, authority.card())
+    answers = await asyncio.gather(
+        *(api.client.post("/v1/applications", json=body, headers=api.resident()) for _ in range(8))
+    )
+    assert sorted(a.status_code for a in answers) == [201] + [422] * 7
+    assert {a.json()["type"] for a in answers if a.status_code == 422} == {"urn:town:problem:validation-failed"}
+    assert {a.json()["errors"][0]["pointer"] for a in answers if a.status_code == 422} == {"/attachments/0"}
+    (row,) = await mine(api)
+    assert await told(api, row.id) == 1
 
 
 async def test_a_duplicate_member_is_refused(api: Any) -> None:
     raw = b'{"procedure_code": "LC-01", "procedure_code": "CH-01", "answers": {}}'
     headers = {**api.resident(), "Content-Type": "application/json"}
-    answer = await api.client.post("/v1/applications", content=raw, headers=headers)
-    await refused_and_nothing_left(api, answer, 400, "duplicate-member")
+    raw_request = partial(api.client.post, "/v1/applications", content=raw, headers=headers)
+    await refused_and_nothing_left(api, raw_request, 400, "duplicate-member")
 
 
 async def test_an_unknown_procedure_is_refused(api: Any) -> None:
-    answer = await api.client.post("/v1/applications", json=care(api, procedure_code="XX-99"), headers=api.resident())
-    await refused_and_nothing_left(api, answer, 422, "procedure-unknown")
+    await refused_and_nothing_left(api, sending(api, care(api, procedure_code="XX-99")), 422, "procedure-unknown")
