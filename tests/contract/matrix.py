@@ -57,6 +57,7 @@ APPLICATION = Thing(
             },
         ),
         ("application_parties", {"application_id": ID, "person_id": OWNER, "role": "applicant"}),
+        ("application_documents", {"id": ID, "application_id": ID, "media_type": "application/pdf", "blob_id": BLOB}),
     ),
 )
 CALLBACK = {"id": ID, "owner_id": OWNER, "state": "active", "secret": SEALED}
@@ -73,6 +74,7 @@ THINGS: Mapping[tuple[str, str], Thing] = {
     ("identity", "/v1/persons/{person_id}"): Thing("identity", (("persons", {"id": OWNER}),)),
     ("identity", "/v1/number-links/{import_id}"): _one("identity", "number_links", **APPLIED),
     ("procedures", "/v1/applications/{application_id}"): APPLICATION,
+    ("procedures", "/v1/attachments/{attachment_id}"): _one("procedures", "attachments", uploaded_by=OWNER),
     ("procedures", "/v1/quarantined-packages/{package_id}"): _one(
         "procedures", "quarantined_packages", state="quarantined", version=1, errors=[], procedure_code="LC-01"
     ),
@@ -107,7 +109,6 @@ THINGS: Mapping[tuple[str, str], Thing] = {
 # Parameters that name no object somebody owns.
 NOT_THINGS: Mapping[tuple[str, str], str] = {
     ("procedures", "/v1/procedures/{code}"): "a published procedure, open to everyone",
-    ("procedures", "/v1/attachments/{attachment_id}"): "the sender chooses the id of what does not exist yet",
     ("notifications", "/v1/templates/{kind}"): "a kind of message, the same for all of the town's staff",
 }
 CORRECTION = {
@@ -115,6 +116,16 @@ CORRECTION = {
     "status": "test",
     "valid_hours": 1,
     "confirmed_digest": "0" * 64,
+}
+# Routes whose caller chooses the id: what is not there is made, and what is somebody else's is still not there for her.
+CHOSEN = frozenset({("PUT", "/v1/attachments/{attachment_id}")})
+# What a route that takes a file gets: its query, media type and bytes.
+FILES: Mapping[str, tuple[Mapping[str, str], str, bytes]] = {
+    "/v1/attachments/{attachment_id}": (
+        {"kind": "insured_card"},
+        "application/pdf",
+        b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n",
+    ),
 }
 # What an unsafe route reads, so that the answer speaks of the object and not of the body.
 BODIES: Mapping[str, Any] = {
@@ -139,6 +150,11 @@ class Listed:
     def method(self) -> str:
         """Its one method."""
         return next(iter(self.route.methods or {"GET"}))
+
+    @property
+    def makes_what_is_not_there(self) -> bool:
+        """Whether its caller chooses the id."""
+        return (self.method, self.route.path_format) in CHOSEN
 
     def path(self, thing_id: object) -> str:
         """Its path for this thing; a further parameter names something of the thing, which has the same id."""

@@ -9,6 +9,7 @@ import pytest
 
 from town_kit.auth import Role
 from town_kit.ids import new_id
+from town_kit.testing.files import nothing_on_disk
 from town_procedures.applications import accepting, settling
 from town_sandbox.mynaportal.package import Attachment, build_package, unzip_members, zip_members
 from town_sandbox.mynaportal.profile import sandbox_profile
@@ -17,6 +18,17 @@ TOWN = "174611"
 PROCEDURES = {"CH-01": "sandbox-jidoteate-nintei", "LC-01": "sandbox-yokaigo-nintei"}
 PDF = b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n"
 INTAKE_SCOPES = "packages:intake raw-packages:read"
+KEPT_ASIDE = {
+    "raw_packages",
+    "blobs",
+    "blob_chunks",
+    "quarantined_packages",
+    "outbox",
+    "idempotency_keys",
+    "audit_records",
+    "audit_pending",
+}
+"""What a package that is put aside changes: it is kept and told, and that is all."""
 CLERK_SCOPES = "quarantined-packages:read quarantined-packages:release applications:read applications:accept"
 
 
@@ -107,8 +119,18 @@ class Portal:
         self.authority.crl.refresh()
 
     async def put_aside(self, package: bytes, reason: str, **query: Any) -> dict[str, Any]:
-        """Hand over a package that must be stored and quarantined with ``reason``, and nothing else."""
-        answer = await self.received(package, **query)
+        """Hand over a package that must be stored and quarantined with ``reason``, and nothing else.
+
+        One record tells it, what was written on the way to disk is gone, and the next package is taken.
+        """
+        known = {row.id for row in await self.api.rows("SELECT id FROM audit_records")}
+        before = await self.api.contents()
+        with nothing_on_disk():
+            answer = await self.received(package, **query)
+        after = await self.api.contents()
+        assert {table for table in after if after[table] != before[table]} == KEPT_ASIDE
+        records = await self.api.rows("SELECT id, action, result FROM audit_records")
+        assert [(r.action, r.result) for r in records if r.id not in known] == [("package.intake", "done")]
         assert (answer["outcome"], answer["reason"], answer["application_id"]) == ("quarantined", reason, None)
         assert await self.applications() == []
         view = await self.api.client.get(
@@ -118,6 +140,8 @@ class Portal:
         assert document["state"] == "quarantined"
         assert await self.events(document["id"]) == ["quarantined-package.quarantined"]
         assert len(await self.api.rows("SELECT 1 FROM raw_packages WHERE receipt_no = :no", no=self.receipt_no)) == 1
+        legitimate = await self.received(self.package(self.authority.card()), receipt_no=f"R-{new_id().hex[:20]}")
+        assert legitimate["outcome"] == "received"
         return document
 
 

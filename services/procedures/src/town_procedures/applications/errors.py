@@ -21,3 +21,9 @@ class RevisionNeedsClerk(
     Problem, slug="revision-needs-clerk", status=409, title="この受付番号の申請は審査に入っています"
 ):
     """Other content came under a receipt number already accepted; it waits for a clerk."""
+
+
+class DocumentForVault(
+    Problem, slug="document-for-vault", status=409, title="この書類は個人番号利用事務系だけで開けます"
+):
+    """A My Number may show on the file, so it was encrypted to the vault; this service cannot read it."""

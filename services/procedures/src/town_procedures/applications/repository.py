@@ -1,9 +1,10 @@
 """Every query of applications; what a principal may see is part of the query, for get, list and count alike."""
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BindParameter, Select, bindparam, false, select, tuple_
+from sqlalchemy import BindParameter, Select, bindparam, false, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
@@ -22,6 +23,8 @@ _CLOSED: BindParameter[Any] = bindparam("closed", sorted(frozenset(State) - OPEN
 # A list shows none of it, and it is most of a row.
 _CONTENT = (Application.answers, Application.my_numbers, Application.signature, Application.content_digest)
 _WITHOUT_CONTENT = tuple(defer(column, raiseload=True) for column in _CONTENT)
+
+_LINKS = text("SELECT from_person_id, to_person_id FROM town_person_links(cast(:ids AS uuid[]))")
 
 
 def visible_to(principal: Principal) -> Select[Application]:
@@ -119,7 +122,30 @@ async def documents(session: AsyncSession, application_id: UUID) -> list[Applica
     return list((await session.execute(query.order_by(ApplicationDocument.id))).scalars())
 
 
+async def document(session: AsyncSession, application_id: UUID, document_id: UUID) -> ApplicationDocument:
+    """A file of an application that the caller was found to see.
+
+    Raises:
+        NotFound: the application has none of this id.
+    """
+    query = select(ApplicationDocument).where(
+        ApplicationDocument.application_id == application_id, ApplicationDocument.id == document_id
+    )
+    found = (await session.execute(query)).scalar_one_or_none()
+    if found is None:
+        raise NotFound("添付書類が見つかりません。申請の画面を読み直してください。")
+    return found
+
+
 async def by_receipt(session: AsyncSession, source: str, receipt_no: str) -> Application | None:
     """The application that came under a portal's receipt number (受付番号), locked."""
     query = select(Application).where(Application.source == source, Application.receipt_no == receipt_no)
     return (await session.execute(query.with_for_update())).scalar_one_or_none()
+
+
+async def links_of(session: AsyncSession, person_ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """Which of these persons turned out to be whom (番号紐付); a link told meanwhile waits for this transaction."""
+    asked = sorted(person_ids, key=str)
+    if not asked:
+        return {}
+    return {row.from_person_id: row.to_person_id for row in (await session.execute(_LINKS, {"ids": asked})).all()}

@@ -1,15 +1,14 @@
 """HTTP to use cases and back; scopes and problems are declared here, nothing is decided here."""
 
-import base64
-import binascii
-from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from fastapi import Response
+from fastapi.responses import StreamingResponse
 
-from town_kit.auth import RESIDENT, SERVICE, STAFF, Principal, Role
-from town_kit.clock import japan_date
+from town_kit.auth import RESIDENT, SERVICE, STAFF, Role
+from town_kit.blobs import Recipient
 from town_kit.pagination import DEFAULT_LIMIT, Cursor, Limit, decode, encode
 from town_kit.problems import (
     FieldError,
@@ -26,21 +25,21 @@ from town_kit.problems import (
 from town_kit.routing import Actor, Audit, Begin, ExpectedVersion, TownRouter, Tx, etag
 from town_kit.schemas import Page
 from town_kit.writing import touch
-from town_procedures import attachments
 from town_procedures.applications import addresses, repository, service, submit
-from town_procedures.applications.domain import Channel, State
-from town_procedures.applications.errors import DecidedByCoreSystem, ProcedureUnknown, SameOfficer
+from town_procedures.applications.domain import State
+from town_procedures.applications.errors import DecidedByCoreSystem, DocumentForVault, ProcedureUnknown, SameOfficer
 from town_procedures.applications.models import Application
+from town_procedures.applications.prepare import prepare
 from town_procedures.applications.schemas import (
     ApplicationDetail,
     ApplicationView,
     DecideRequest,
+    DocumentView,
     PartyView,
     SubmitRequest,
     TransitionView,
 )
-from town_procedures.catalogue import Procedure
-from town_procedures.ports import Ports, Wired
+from town_procedures.ports import Wired
 
 SIGNATURE_PROBLEMS = (
     SignatureInvalid,
@@ -50,6 +49,8 @@ SIGNATURE_PROBLEMS = (
     JpkiWrongPurpose,
     JpkiWeakAlgorithm,
 )
+
+SUFFIXES = {"application/pdf": ".pdf", "image/jpeg": ".jpg", "image/png": ".png"}
 
 router = TownRouter(prefix="/v1/applications", tags=["申請"])
 
@@ -66,101 +67,15 @@ async def submit_application(
     body: SubmitRequest, begin: Begin, actor: Actor, wired: Wired, response: Response
 ) -> ApplicationView:
     """申請を提出する。署名の失効確認ができないときは「署名確認待ち」として受け取ります。"""
-    received_at = wired.clock.now()
-    _refuse_staff_fields(body, actor)
-    procedure = wired.catalogue.get(body.procedure_code)
-    if procedure is None:
-        raise ProcedureUnknown("手続コードを確認してください。")
-    documents = await _documents(body, actor, wired)
-    submission = await _prepare(body, procedure, documents, actor, wired, received_at)
+    now = wired.clock.now()
+    submission = await prepare(body.filing(), actor, wired, now)
     tx = await begin()
-    application = await submit.record(tx, submission, now=received_at, calendar=wired.calendar)
+    application = await submit.record(tx, submission, now=now, calendar=wired.calendar)
     response.headers["ETag"] = etag(application.version)
     response.headers["Location"] = f"/v1/applications/{application.id}"
     if application.state == State.PENDING_VERIFICATION:
         response.status_code = 202
     return ApplicationView.of(application)
-
-
-async def _documents(body: SubmitRequest, actor: Principal, wired: Ports) -> list[submit.DocumentRef]:
-    named = {attachment.id: attachment.sha256 for attachment in body.attachments}
-    if not named:
-        return []
-    found = await attachments.find(wired.database, named, actor, key=wired.digest_key)
-    return [submit.DocumentRef(a.kind, a.blob_id, a.media_type, a.size, named[a.id], attachment_id=a.id) for a in found]
-
-
-async def _prepare(
-    body: SubmitRequest,
-    procedure: Procedure,
-    documents: Sequence[submit.DocumentRef],
-    actor: Principal,
-    wired: Ports,
-    received_at: datetime,
-) -> submit.Submission:
-    """Everything that can be repeated: the folder's checks, the signature, the encryption to the vault."""
-    errors = procedure.validate(body.answers, attachments=[d.kind for d in documents], on=japan_date(received_at))
-    if errors:
-        raise ValidationFailed("入力内容を確認してください。", errors=errors)
-    hashes = [d.sha256 for d in documents]
-    facts = None
-    if body.signature is not None:
-        content = submit.signed_content(body.procedure_code, body.answers, hashes)
-        facts = await wired.signatures.verify(
-            digests=submit.digests(content), cms=_base64(body.signature), received_at=received_at
-        )
-    elif procedure.requires_signature and actor.role is Role.RESIDENT:
-        raise SignatureInvalid("マイナンバーカードで署名してから送ってください。")
-    answers, numbers = submit.seal_numbers(procedure, body.answers, wired.vault)
-    return submit.Submission(
-        procedure=procedure,
-        answers=answers,
-        my_numbers=numbers,
-        parties=_parties(body, procedure, actor, facts, japan_date(received_at)),
-        channel=body.channel or (Channel.APP if actor.role is Role.RESIDENT else Channel.COUNTER),
-        source="app" if actor.role is Role.RESIDENT else "counter",
-        receipt_no=None,
-        received_at=body.received_at or received_at,
-        documents=documents,
-        signature=facts,
-        content_digest=submit.content_digest(body.answers, hashes, wired.digest_key),
-        filed_by=actor.id,
-        actor_role=actor.role.value,
-        client_id=actor.client_id if actor.role is Role.RESIDENT else None,
-    )
-
-
-def _parties(
-    body: SubmitRequest, procedure: Procedure, actor: Principal, facts: submit.SignatureFacts | None, on: date
-) -> list[submit.Party]:
-    """Who is who: the folder's rules say which roles these answers name; the caller stands in the one that files."""
-    if actor.role is Role.STAFF:
-        return [submit.Party(p.role, p.person_id, p.protected) for p in body.parties]
-    parties = submit.parties_of(procedure, body.answers, filer=actor.id, on=on)
-    if facts is not None and facts.person_id != actor.id:
-        parties.append(submit.Party(parties[0].role, facts.person_id))  # until 番号紐付 makes the two one
-    return parties
-
-
-def _refuse_staff_fields(body: SubmitRequest, actor: Principal) -> None:
-    given = {"parties": bool(body.parties), "channel": body.channel is not None, "received_at": body.received_at}
-    if actor.role is Role.RESIDENT:
-        errors = [
-            FieldError(f"/{name}", "staff-only", "この項目は職員だけが送れます。外してください。")
-            for name, is_given in given.items()
-            if is_given
-        ]
-    else:
-        errors = [] if body.parties else [FieldError("/parties", "missing", "当事者を入力してください。")]
-    if errors:
-        raise ValidationFailed("入力内容を確認してください。", errors=errors)
-
-
-def _base64(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
-        raise SignatureInvalid("署名のデータを読めません。もう一度署名してください。") from None
 
 
 @router.get(
@@ -220,7 +135,45 @@ async def read_answers(application_id: UUID, tx: Tx, actor: Actor, wired: Wired)
     if actor.role is Role.RESIDENT:
         parties = [p for p in parties if p.person_id == actor.id]
     return ApplicationDetail(
-        application=ApplicationView.of(application), parties=parties, answers=answers, address_hidden=hidden
+        application=ApplicationView.of(application),
+        parties=parties,
+        answers=answers,
+        documents=[DocumentView.of(document) for document in await repository.documents(tx, application.id)],
+        address_hidden=hidden,
+    )
+
+
+@router.get(
+    "/{application_id}/documents/{document_id}",
+    scope="documents:read",
+    roles=(STAFF,),
+    audit=Audit("application.read-document", basis="行政手続法7条", purpose="申請の審査"),
+    problems=(DocumentForVault,),
+    response_class=StreamingResponse,
+)
+async def read_document(
+    application_id: UUID, document_id: UUID, tx: Tx, actor: Actor, wired: Wired
+) -> StreamingResponse:
+    """添付書類を開く。個人番号が写ることのある書類は金庫だけが開けるため、ここでは開けません。"""
+    application = await repository.one(tx, application_id, actor)
+    document = await repository.document(tx, application.id, document_id)
+    touch(tx, subjects=service.persons(application), fields=(f"documents/{document.kind}",))
+    blob = await wired.blobs.info(tx, document.blob_id)
+    if blob.recipient is not Recipient.SERVICE:
+        raise DocumentForVault(
+            "個人番号が写ることのある書類です。個人番号利用事務の担当に、個人番号利用事務系の端末での確認を頼んでください。"
+        )
+    suffix = SUFFIXES.get(document.media_type, "")
+    begin = partial(wired.database.begin, role=actor.role.value, principal=actor.id)
+    return StreamingResponse(
+        wired.blobs.download(begin, blob),
+        media_type=document.media_type,
+        headers={
+            "Content-Disposition": f'attachment; filename="{document.kind}-{document.id}{suffix}"',
+            "Content-Length": str(blob.size),
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "no-store",
+        },
     )
 
 

@@ -8,7 +8,9 @@ from pydantic import Field
 
 from town_kit.schemas import Bool, Input, Moment, Output
 from town_procedures.applications.domain import LABELS, NEXT_STEPS, Channel, PartyRole, State
-from town_procedures.applications.models import Application, ApplicationTransition
+from town_procedures.applications.models import Application, ApplicationDocument, ApplicationTransition
+from town_procedures.applications.prepare import Filing
+from town_procedures.applications.submit import Party
 
 Base64 = Annotated[str, Field(max_length=16_000, pattern=r"^[A-Za-z0-9+/]+={0,2}$")]
 ReasonCode = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,40}$", description="理由コード")]
@@ -38,7 +40,19 @@ class SubmitRequest(Input):
     signature: Base64 | None = Field(None, description="署名用電子証明書による CMS 署名（Base64）")
     channel: Channel | None = Field(None, description="受付の経路（職員のみ）")
     parties: list[PartyRequest] = Field([], max_length=20, description="当事者（職員のみ）")
-    received_at: Moment | None = Field(None, description="到達の日時（紙は受付印。職員のみ）")
+    received_at: Moment | None = Field(None, description="到達の日時（紙は受付印。先の日時は不可。職員のみ）")
+
+    def filing(self) -> Filing:
+        """What it says, for the use case."""
+        return Filing(
+            procedure_code=self.procedure_code,
+            answers=self.answers,
+            attachments={attachment.id: attachment.sha256 for attachment in self.attachments},
+            signature=self.signature,
+            channel=self.channel,
+            parties=[Party(p.role, p.person_id, p.protected) for p in self.parties],
+            received_at=self.received_at,
+        )
 
 
 class DecideRequest(Input):
@@ -101,12 +115,27 @@ class PartyView(Output):
     person_id: UUID | None
 
 
+class DocumentView(Output):
+    """添付書類。"""
+
+    id: UUID
+    kind: str = Field(description="書類の種類（手続の attachments にある名前）")
+    media_type: str
+    size: int
+
+    @classmethod
+    def of(cls, document: ApplicationDocument) -> "DocumentView":
+        """The view of a file."""
+        return cls(id=document.id, kind=document.kind, media_type=document.media_type, size=document.size)
+
+
 class ApplicationDetail(Output):
     """申請の内容。支援措置の対象者がいるときは、住所を含む回答を示しません。"""
 
     application: ApplicationView
     parties: list[PartyView]
     answers: dict[str, Any]
+    documents: list[DocumentView]
     address_hidden: bool
 
 

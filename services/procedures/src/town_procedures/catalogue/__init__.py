@@ -1,6 +1,7 @@
 """手続カタログ — procedures as folders of data: form, checks, messages, mapping, samples (行政手続法 第5条・第6条)."""
 
 from town_procedures.catalogue.folder import (
+    AttachedFile,
     AttachmentRule,
     CatalogueError,
     PartyRule,
@@ -12,6 +13,7 @@ from town_procedures.catalogue.form import MY_NUMBER_IN_TEXT, my_number_pointers
 
 __all__ = [
     "MY_NUMBER_IN_TEXT",
+    "AttachedFile",
     "AttachmentRule",
     "CatalogueError",
     "PartyRule",

@@ -38,6 +38,9 @@ FACTS = (
     "decision_revoked",
 )
 """Facts of an application a resident is told; 収受 and 起案 are the office's own business."""
+MediaType = Literal["application/pdf", "image/jpeg", "image/png"]
+_TYPE_NAMES: Mapping[str, str] = {"application/pdf": "PDF", "image/jpeg": "JPEG", "image/png": "PNG"}
+_MEGABYTE = 1024 * 1024
 PLACEHOLDERS = frozenset({"reference", "procedure", "next_step", "expected_date"})
 
 
@@ -71,7 +74,7 @@ class AttachmentRule(Part):
 
     kind: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     title: dict[Languages, str]
-    types: tuple[Literal["application/pdf", "image/jpeg", "image/png"], ...]
+    types: tuple[MediaType, ...] = Field(min_length=1)
     max_bytes: int = Field(gt=0)
     max_count: int = Field(1, ge=1)
     required: bool = False
@@ -81,6 +84,15 @@ class AttachmentRule(Part):
     def is_required(self, answers: Mapping[str, Any], on: date) -> bool:
         """Whether these answers need the file."""
         return self.required or (bool(self.required_if) and all(c.holds(answers, on) for c in self.required_if))
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedFile:
+    """A file as it is held against the folder's rules: kind, media type as found by looking, size in bytes."""
+
+    kind: str
+    media_type: str
+    size: int
 
 
 class CheckCall(Part):
@@ -155,13 +167,13 @@ class Procedure:
     _checks: tuple[functools.partial[list[FieldError]], ...] = field(repr=False)
 
     def validate(
-        self, answers: Mapping[str, Any], *, attachments: Sequence[str], on: date | None = None
+        self, answers: Mapping[str, Any], *, attachments: Sequence[AttachedFile], on: date | None = None
     ) -> list[FieldError]:
         """Everything that is wrong with an application, with pointers into the request (``/answers/…``).
 
         Args:
             answers: as the form wants them.
-            attachments: the kind of each attached file.
+            attachments: the attached files, in the order of the request.
             on: the day on which ages and terms are judged; today in Japan when not given.
         """
         day = on or japan_date(SystemClock().now())
@@ -175,19 +187,17 @@ class Procedure:
         placed = [FieldError(f"/answers{e.pointer}", e.code, e.message) for e in errors]
         return placed + self._attachment_errors(answers, attachments, day)
 
-    def _attachment_errors(self, answers: Mapping[str, Any], kinds: Sequence[str], on: date) -> list[FieldError]:
-        known = {rule.kind for rule in self.attachments}
+    def _attachment_errors(
+        self, answers: Mapping[str, Any], files: Sequence[AttachedFile], on: date
+    ) -> list[FieldError]:
+        rules = {rule.kind: rule for rule in self.attachments}
         errors = [
-            FieldError(
-                f"/attachments/{index}",
-                "unknown-kind",
-                "この手続きでは受け付けていない種類の書類です。外してください。",
-            )
-            for index, kind in enumerate(kinds)
-            if kind not in known
+            FieldError(f"/attachments/{index}", *wrong)
+            for index, file in enumerate(files)
+            if (wrong := _file_flaw(file, rules.get(file.kind)))
         ]
         for rule in self.attachments:
-            given = sum(kind == rule.kind for kind in kinds)
+            given = sum(file.kind == rule.kind for file in files)
             if given > rule.max_count:
                 errors.append(
                     FieldError(
@@ -209,6 +219,19 @@ class Procedure:
     def portal_ids(self, profile: str) -> tuple[str, ...]:
         """The numbers under which a portal profile knows this procedure."""
         return tuple(one.procedure_id for one in self.mynaportal if one.profile == profile)
+
+
+def _file_flaw(file: AttachedFile, rule: AttachmentRule | None) -> tuple[str, str] | None:
+    """Code and sentence of what is wrong with one file."""
+    if rule is None:
+        return "unknown-kind", "この手続きでは受け付けていない種類の書類です。外してください。"
+    if file.media_type not in rule.types:
+        accepted = "・".join(_TYPE_NAMES[one] for one in rule.types)
+        return "media-type", f"「{rule.title['ja']}」は {accepted} で保存し直して送ってください。"
+    if file.size > rule.max_bytes:
+        limit = f"{rule.max_bytes / _MEGABYTE:.3g} MB" if rule.max_bytes >= _MEGABYTE else f"{rule.max_bytes:,} バイト"
+        return "too-large", f"「{rule.title['ja']}」は1ファイル {limit} までです。小さくして送ってください。"
+    return None
 
 
 def load_catalogue(path: Path) -> dict[str, Procedure]:

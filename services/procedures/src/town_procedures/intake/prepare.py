@@ -24,7 +24,7 @@ from town_procedures.applications import (
     SignatureFacts,
     Submission,
 )
-from town_procedures.catalogue import MY_NUMBER_IN_TEXT, Procedure
+from town_procedures.catalogue import MY_NUMBER_IN_TEXT, AttachedFile, Procedure
 from town_procedures.intake.errors import WrongMunicipality
 from town_procedures.ports import Ports
 
@@ -45,7 +45,7 @@ class Content:
 
     answers: Mapping[str, Any]
     my_numbers: Sequence[SealedNumber]
-    file_kinds: Sequence[str]
+    files: Sequence[AttachedFile]
     file_hashes: Sequence[str]
     digests: Mapping[str, bytes]
     cms: bytes | None
@@ -103,7 +103,7 @@ def _content(package: Package) -> Content:
     return Content(
         answers=package.answers,
         my_numbers=(),
-        file_kinds=[file.kind for file in package.files],
+        files=[AttachedFile(file.kind, file.media_type, file.size) for file in package.files],
         file_hashes=[file.sha256 for file in package.files],
         digests=applications.digests(package.signed),
         cms=package.cms,
@@ -151,7 +151,7 @@ async def _signature(procedure: Procedure, content: Content, delivery: Delivery,
 
 def _checked(procedure: Procedure, content: Content, delivery: Delivery) -> list[str]:
     """Pointers of the free texts in which a number was found; anything else that is wrong is raised."""
-    errors = procedure.validate(content.answers, attachments=content.file_kinds, on=japan_date(delivery.received_at))
+    errors = procedure.validate(content.answers, attachments=content.files, on=japan_date(delivery.received_at))
     wrong = [error for error in errors if error.code != MY_NUMBER_IN_TEXT]
     if wrong:
         raise ValidationFailed("申請の内容を確認してください。", errors=wrong)

@@ -21,6 +21,7 @@ from town_kit.routing import Actor, Audit, Begin, ReceivedUpload, TownRouter
 from town_kit.schemas import Moment
 from town_procedures import quarantined_packages, raw_packages
 from town_procedures.applications import DocumentRef, SealedNumber
+from town_procedures.catalogue import AttachedFile
 from town_procedures.intake import service
 from town_procedures.intake.prepare import Content, Delivery, prepare_package, prepare_released
 from town_procedures.intake.schemas import IntakeAnswer, ReleasedRequest
@@ -79,7 +80,7 @@ async def take_released(body: ReleasedRequest, begin: Begin, actor: Actor, wired
     content = Content(
         answers=body.answers,
         my_numbers=[SealedNumber(number.pointer, number.role, number.jwe) for number in body.my_numbers],
-        file_kinds=[document.kind for document in body.documents],
+        files=[AttachedFile(document.kind, document.media_type, document.size) for document in body.documents],
         file_hashes=[document.sha256 for document in body.documents],
         digests={"sha256": bytes.fromhex(body.digests.sha256), "sha384": bytes.fromhex(body.digests.sha384)},
         cms=_base64(body.cms) if body.cms is not None else None,

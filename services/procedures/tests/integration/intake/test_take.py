@@ -3,6 +3,7 @@
 import asyncio
 import io
 import zipfile
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -190,6 +191,39 @@ async def test_an_attachment_that_runs_something_is_put_aside(portal: Any, autho
     await portal.put_aside(portal.package(authority.card(), attachments=files), "document-unsafe")
 
 
+@pytest.mark.parametrize(
+    ("changes", "code"), [({"types": ("image/png",)}, "media-type"), ({"max_bytes": 50}, "too-large")]
+)
+async def test_an_attachment_against_the_rule_of_its_kind_is_put_aside_with_the_place(
+    portal: Any, authority: Any, changes: dict[str, Any], code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue = portal.api.service.extras["ports"].catalogue
+    claim = catalogue["CH-01"]
+    package = portal.package(authority.card())
+    rules = tuple(r.model_copy(update=changes) if r.kind == "bank_account_proof" else r for r in claim.attachments)
+    answer = await portal.received(package)
+    assert answer["outcome"] == "received"
+    portal.receipt_no = f"R-{new_id().hex[:20]}"
+    with monkeypatch.context() as patch:
+        patch.setitem(catalogue, "CH-01", replace(claim, attachments=rules))
+        aside = await portal.received(package)
+    assert (aside["outcome"], aside["reason"]) == ("quarantined", "validation-failed")
+    path = f"/v1/quarantined-packages/{aside['quarantined_package_id']}"
+    view = (await portal.api.client.get(path, headers=portal.clerk())).json()
+    assert [(error["pointer"], error["code"]) for error in view["errors"]] == [("/attachments/0", code)]
+
+
+async def test_a_package_of_a_procedure_that_does_not_list_the_portal_is_put_aside(
+    portal: Any, authority: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue = portal.api.service.extras["ports"].catalogue
+    claim = catalogue["CH-01"]
+    with monkeypatch.context() as patch:
+        patch.setitem(catalogue, "CH-01", replace(claim, channels=("app", "counter")))
+        aside = await portal.received(portal.package(authority.card()))
+    assert (aside["outcome"], aside["reason"]) == ("quarantined", "procedure-unknown")
+
+
 @pytest.mark.case("D-01")
 async def test_a_card_of_another_authority_with_the_same_name_is_put_aside(portal: Any) -> None:
     foreign = VirtualCard.issue(JpkiTestAuthority.create(), DEMO_HOLDERS["hanako"], now=portal.api.clock.now())
@@ -218,6 +252,12 @@ async def test_a_signature_by_the_login_key_is_put_aside(portal: Any, authority:
     signed = unzip_members(package)["application.json"]
     wrong = card.sign_with_auth(signed, portal.api.clock.now())
     await portal.put_aside(portal.altered(package, signature__p7s=wrong), "jpki-wrong-purpose")
+
+
+@pytest.mark.case("D-06")
+@pytest.mark.parametrize("weak", [{"key": "rsa1024"}, {"sha1": True}])
+async def test_a_weak_key_or_digest_is_put_aside(portal: Any, authority: Any, weak: dict[str, Any]) -> None:
+    await portal.put_aside(portal.package(authority.card(**weak)), "jpki-weak-algorithm")
 
 
 @pytest.mark.case("D-07")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from town_procedures.catalogue import Procedure, load_catalogue
+from town_procedures.catalogue import AttachedFile, Procedure, load_catalogue
 from town_procedures.catalogue.folder import FACTS
 
 CATALOGUE = Path(__file__).parents[3] / "src/town_procedures/catalogue"
@@ -35,6 +35,10 @@ def holder(answers: Any, pointer: str) -> tuple[Any, Any]:
     return answers, int(last) if isinstance(answers, list) else last
 
 
+def a_pdf(kind: str, size: int = 1000, media_type: str = "application/pdf") -> AttachedFile:
+    return AttachedFile(kind, media_type, size)
+
+
 @pytest.mark.parametrize(("procedure", "case"), list(cases()))
 def test_a_sample_has_exactly_the_problems_its_folder_expects(procedure: Procedure, case: dict[str, Any]) -> None:
     content = sample(procedure, case["sample"])
@@ -46,8 +50,23 @@ def test_a_sample_has_exactly_the_problems_its_folder_expects(procedure: Procedu
         place, name = holder(answers, pointer)
         del place[name]
     kinds = case.get("attachments", content["attachments"])
-    errors = procedure.validate(answers, attachments=kinds, on=case["day"])
+    errors = procedure.validate(answers, attachments=[a_pdf(kind) for kind in kinds], on=case["day"])
     assert sorted(f"{e.pointer} {e.code}" for e in errors) == sorted(case["problems"])
+
+
+@pytest.mark.parametrize("procedure", list(PROCEDURES.values()), ids=list(PROCEDURES))
+def test_a_file_is_held_to_the_types_and_the_size_of_its_kind(procedure: Procedure) -> None:
+    answers = sample(procedure, "valid")["answers"]
+    rule = procedure.attachments[0]
+    given = {
+        "whole": a_pdf(rule.kind, rule.max_bytes),
+        "media-type": a_pdf(rule.kind, media_type="image/gif"),
+        "too-large": a_pdf(rule.kind, rule.max_bytes + 1),
+    }
+    for code, file in given.items():
+        errors = procedure.validate(answers, attachments=[file], on=date(2026, 10, 5))
+        found = [(e.pointer, e.code) for e in errors if e.pointer == "/attachments/0"]
+        assert found == ([] if code == "whole" else [("/attachments/0", code)])
 
 
 @pytest.mark.parametrize("procedure", list(PROCEDURES.values()), ids=list(PROCEDURES))
@@ -55,7 +74,7 @@ def test_no_problem_repeats_what_was_entered(procedure: Procedure) -> None:
     secret = "ひみつのことば"
     answers = sample(procedure, "valid")["answers"]
     broken = dict.fromkeys(answers, secret) | {secret: secret}
-    errors = procedure.validate(broken, attachments=[secret])
+    errors = procedure.validate(broken, attachments=[a_pdf(secret)])
     assert errors
     assert not any(secret in e.message or secret in e.pointer for e in errors)
 
