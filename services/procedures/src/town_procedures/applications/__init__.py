@@ -22,6 +22,7 @@ from town_procedures.applications.submit import (
     names_of,
     parties_of,
     record,
+    resolved,
     seal_numbers,
     seal_texts,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "persons",
     "queue_page",
     "record",
+    "resolved",
     "revise",
     "seal_numbers",
     "seal_texts",

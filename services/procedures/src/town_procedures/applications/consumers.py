@@ -3,15 +3,15 @@
 from typing import ClassVar
 from uuid import UUID
 
-from sqlalchemy import select, text, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from town_kit.clock import Clock
 from town_kit.messaging.consumer import Consumer
 from town_kit.messaging.event import Reader, Received
-from town_procedures.applications import service
+from town_procedures.applications import linking, service
 from town_procedures.applications.domain import State
-from town_procedures.applications.models import Application, ApplicationParty
+from town_procedures.applications.models import Application
 
 
 class RecordDecided(Reader):
@@ -43,12 +43,6 @@ class PersonLinked(Reader):
 
     from_person_id: UUID
     to_person_id: UUID
-
-
-REPOINT_REFS = text(
-    """UPDATE applications SET party_refs = replace(party_refs::text, :old, :new)::jsonb
-       WHERE id IN (SELECT application_id FROM application_parties WHERE person_id = cast(:old AS uuid))"""
-)
 
 
 def application_consumers(clock: Clock) -> list[Consumer]:
@@ -84,10 +78,7 @@ def application_consumers(clock: Clock) -> list[Consumer]:
         ]
 
     async def linked(session: AsyncSession, event: Received[PersonLinked]) -> None:
-        old, new = event.data.from_person_id, event.data.to_person_id
-        await session.execute(REPOINT_REFS, {"old": str(old), "new": str(new)})
-        query = update(ApplicationParty).where(ApplicationParty.person_id == old).values(person_id=new)
-        await session.execute(query)
+        await linking.repoint(session, event.data.from_person_id, event.data.to_person_id)
 
     return [
         Consumer(name="procedures.decisions", service="procedures", handlers={RecordDecided: decided}),

@@ -5,8 +5,8 @@ of each My Number to the vault. What is left is :func:`record`, one short transa
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -22,6 +22,7 @@ from town_kit.problems import FieldError, ValidationFailed
 from town_kit.vaulting import VaultPublicKey, keyed_digest
 from town_kit.writing import touch
 from town_procedures import attachments
+from town_procedures.applications import repository
 from town_procedures.applications.domain import Channel, PartyRole, State
 from town_procedures.applications.models import Application, ApplicationDocument, ApplicationParty
 from town_procedures.catalogue import Procedure
@@ -204,13 +205,44 @@ def due_on(procedure: Procedure, received_at: datetime, calendar: BusinessDays) 
     return calendar.add(japan_date(received_at), procedure.standard_days)
 
 
+async def resolved(session: AsyncSession, submission: Submission) -> Submission:
+    """The submission with parties and signer as they are today; a token or a verdict in flight may be older (番号紐付).
+
+    Call it before the row of an application is locked, as the consumer of links does.
+    """
+    signature = submission.signature
+    named = {p.person_id for p in submission.parties if p.person_id} | ({signature.person_id} if signature else set())
+    links = await repository.links_of(session, named)
+    if not links:
+        return submission
+    if signature is not None:
+        signature = replace(signature, person_id=links.get(signature.person_id, signature.person_id))
+    return replace(submission, parties=united(submission.parties, links), signature=signature)
+
+
+def united(parties: Iterable[Party], links: Mapping[UUID, UUID]) -> list[Party]:
+    """The parties after the links: one for each known person and role, protected (支援措置) if either was."""
+    found: dict[Any, Party] = {}
+    for place, party in enumerate(parties):
+        person_id = links.get(party.person_id, party.person_id) if party.person_id else None
+        key = (party.role, person_id or place)
+        known = found.get(key)
+        protected = party.protected or (known is not None and known.protected)
+        found[key] = replace(known or party, person_id=person_id, protected=protected)
+    return list(found.values())
+
+
 async def record(
     session: AsyncSession, submission: Submission, *, now: datetime, calendar: BusinessDays
 ) -> Application:
     """Write a submission down as an application, in the caller's transaction.
 
     The state is ``submitted``, or ``pending_verification`` while the certificate's revocation is unknown.
+
+    Raises:
+        ValidationFailed: another application has taken one of its files meanwhile.
     """
+    submission = await resolved(session, submission)
     procedure, signature = submission.procedure, submission.signature
     own_id, own_reference = submission.names or (new_id(), reference())
     application = Application(

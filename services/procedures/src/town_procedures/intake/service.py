@@ -119,6 +119,7 @@ async def _record(
     submission = prepared.submission
     if submission is None:
         return prepared.problem or RevisionNeedsClerk()
+    submission = await applications.resolved(session, submission)
     application = await applications.by_receipt(session, delivery.source, delivery.receipt_no)
     if application is not None and application.content_digest == submission.content_digest:
         raw.application_id = application.id
