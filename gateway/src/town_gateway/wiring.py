@@ -1,12 +1,10 @@
 """Which counterpart stands behind each port of the gateway and of the connector; chosen here and nowhere else."""
 
-import base64
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 import httpx
-from pydantic import SecretStr
 
 from town_gateway.callbacks.destinations import Destinations
 from town_gateway.callbacks.send import Sender
@@ -98,10 +96,4 @@ def intake_client(settings: ConnectorSettings, clock: Clock) -> IntakeClient:
         issuer=settings.issuer,
         clock=clock,
     )
-    return IntakeClient(connection(settings.addresses["procedures"]), tokens.headers, _digest_key(settings.digest_key))
-
-
-def _digest_key(secret: SecretStr | None) -> bytes:
-    if secret is None:
-        raise RuntimeError("TOWN_CONNECTOR_DIGEST_KEY is missing: base64 of 32 bytes")
-    return base64.b64decode(secret.get_secret_value())
+    return IntakeClient(connection(settings.addresses["procedures"]), tokens.headers, settings.key("digest_key"))

@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from town_kit.messaging.kafka_security import KafkaSecurity
 
+KEY_BYTES = 32
+
 
 class Zone(StrEnum):
     """A network zone of the town (三層の対策), outermost first."""
@@ -60,24 +62,29 @@ class ServiceSettings(BaseSettings):
     audit_anchor: str | None = Field(None, description="where the head of the audit chain is posted (http://…)")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    def key(self, name: str) -> bytes:
+        """The 32 bytes of the key in the field ``name``.
+
+        Raises:
+            RuntimeError: there is none, or it is not 32 bytes in base64; the message names the variable, not the value.
+        """
+        secret: SecretStr | None = getattr(self, name)
+        if secret is None:
+            raise RuntimeError(f"{self._variable(name)} is missing: base64 of {KEY_BYTES} bytes")
+        with suppress(ValueError):
+            key = base64.b64decode(secret.get_secret_value(), validate=True)
+            if len(key) == KEY_BYTES:
+                return key
+        raise RuntimeError(f"{self._variable(name)} must be {KEY_BYTES} bytes in base64")
+
     def key_encryption_keys(self) -> tuple[bytes, ...]:
         """The key encryption key and, during a change of keys, the one before it.
 
         Raises:
-            RuntimeError: there is none, or one is not 32 bytes; the message names the variable.
+            RuntimeError: as :meth:`key`.
         """
-        if self.key_encryption_key is None:
-            raise RuntimeError(f"{self._variable('key_encryption_key')} is missing")
-        names = ("key_encryption_key", "older_key_encryption_key")
-        given = [(name, secret) for name in names if (secret := getattr(self, name)) is not None]
-        return tuple(self._key(name, secret) for name, secret in given)
-
-    def _key(self, name: str, secret: SecretStr) -> bytes:
-        with suppress(ValueError):
-            key = base64.b64decode(secret.get_secret_value(), validate=True)
-            if len(key) == 32:
-                return key
-        raise RuntimeError(f"{self._variable(name)} must be 32 bytes in base64")
+        newest = self.key("key_encryption_key")
+        return (newest,) if self.older_key_encryption_key is None else (newest, self.key("older_key_encryption_key"))
 
     def _variable(self, name: str) -> str:
         return f"{self.model_config.get('env_prefix', '')}{name.upper()}"

@@ -1,9 +1,5 @@
 """Which counterpart stands behind each port; chosen here and nowhere else."""
 
-import base64
-
-from pydantic import SecretStr
-
 from town_identity.clients import ClientRegistry, load_scopes
 from town_identity.jpki import AnySource, CrlFolder, JpkiVerifier, Realm, load_anchors, load_profile
 from town_identity.keys import AccessTokens, RingKeys
@@ -43,22 +39,13 @@ def ports(settings: IdentitySettings, db: Database, clock: Clock) -> Ports:
         anchors=anchors,
         jpki=JpkiVerifier(anchors, load_profile(settings.jpki_profile), AnySource([lists])),
         revocation_lists=lists,
-        sealer=Sealer(newest, _key("DIGEST_KEY", settings.digest_key), older),
+        sealer=Sealer(newest, settings.key("digest_key"), older),
         tokens=AccessTokens(settings.key_ring, settings.issuer, clock),
         clients=ClientRegistry(settings.clients, scopes),
         scopes=scopes,
         number_links=load_number_link_profile(settings.number_link_profile, settings.environment),
         staff=_staff(settings, clock),
     )
-
-
-def _key(name: str, secret: SecretStr | None) -> bytes:
-    if secret is None:
-        raise RuntimeError(f"TOWN_IDENTITY_{name} is missing")
-    key = base64.b64decode(secret.get_secret_value(), validate=True)
-    if len(key) != 32:
-        raise RuntimeError(f"TOWN_IDENTITY_{name} must be 32 bytes in base64")
-    return key
 
 
 def _staff(settings: IdentitySettings, clock: Clock) -> StaffDirectory | None:

@@ -1,6 +1,5 @@
 """Which counterpart stands behind each port; chosen here and nowhere else."""
 
-import base64
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -54,12 +53,10 @@ def mail_server(settings: NotificationsSettings) -> MailServer:
 
 def ports(settings: NotificationsSettings, db: Database, clock: Clock) -> Ports:
     """All ports of this service."""
-    if settings.digest_key is None:
-        raise RuntimeError("TOWN_NOTIFICATIONS_DIGEST_KEY is missing: confirmation codes are derived from it")
     return Ports(
         database=db,
         clock=clock,
         town=Town(dict(settings.town_names.items())),
         lanes={lane: channels(settings, clock) for lane in Lane},
-        code_key=base64.b64decode(settings.digest_key.get_secret_value()),
+        code_key=settings.key("digest_key"),
     )

@@ -1,6 +1,5 @@
 """Which counterpart stands behind each port; chosen here and nowhere else."""
 
-import base64
 from pathlib import Path
 
 from town_kit.auth import ServiceTokens, TokenVerifier, key_source
@@ -46,8 +45,6 @@ def ports(
 ) -> Ports:
     """All ports of this service."""
     vault = load_public_key(settings.vault_public_key.read_bytes())
-    if settings.digest_key is None:
-        raise RuntimeError("TOWN_PROCEDURES_DIGEST_KEY is missing")
     newest, *older = settings.key_encryption_keys()
     return Ports(
         database=db,
@@ -57,7 +54,7 @@ def ports(
         blobs=PostgresBlobs(key=newest, older_keys=older, vault=vault),
         calendar=BusinessDays(closed=settings.closed_days),
         clock=clock,
-        digest_key=base64.b64decode(settings.digest_key.get_secret_value()),
+        digest_key=settings.key("digest_key"),
         municipality_code=settings.municipality_code,
         packages=load_profile(settings.package_profile),
     )

@@ -1,9 +1,6 @@
 """Which counterpart stands behind each port; chosen here and nowhere else."""
 
-import base64
 from uuid import NAMESPACE_URL, uuid5
-
-from pydantic import SecretStr
 
 from town_kit.auth import Principal, Role, ServiceTokens, TokenVerifier, key_source
 from town_kit.auth.jose import SigningKey
@@ -54,7 +51,7 @@ def vault(settings: StandardizationSettings) -> Vault:
     return Vault(
         VaultKeys(newest, *older),
         key_encryption_key=wrapping,
-        digest_key=_key("DIGEST_KEY", settings.digest_key),
+        digest_key=settings.key("digest_key"),
         older_key_encryption_keys=wrapped_before,
     )
 
@@ -101,9 +98,3 @@ def ports(
         drop_folder=settings.drop_folder,
         principal=Principal(uuid5(NAMESPACE_URL, f"urn:town:client:{CLIENT_ID}"), Role.SERVICE, CLIENT_ID, frozenset()),
     )
-
-
-def _key(name: str, secret: SecretStr | None) -> bytes:
-    if secret is None:
-        raise RuntimeError(f"TOWN_STANDARDIZATION_{name} is missing")
-    return base64.b64decode(secret.get_secret_value(), validate=True)

@@ -7,8 +7,6 @@ passed over because a younger one was committed first.
 Source: 特定個人情報の適正な取扱いに関するガイドライン（行政機関等編）, 別添1 安全管理措置 (アクセス記録).
 """
 
-import base64
-import binascii
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -19,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from town_kit.auth.principal import Principal
 from town_kit.ids import new_id
-from town_kit.settings import ServiceSettings
+from town_kit.settings import KEY_BYTES, ServiceSettings
 
 DDL = (
     """CREATE TABLE audit_records (
@@ -49,8 +47,7 @@ INSERT_PENDING = "INSERT INTO audit_pending (record_id) VALUES ($1)"
 INSERT_RECORD = f"""INSERT INTO audit_records ({", ".join(COLUMNS)})
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"""  # noqa: S608 - constants
 _INSERT = f"WITH pending AS ({INSERT_PENDING}) {INSERT_RECORD}"
-_KEY_BYTES = 32
-_process_key = secrets.token_bytes(_KEY_BYTES)
+_process_key = secrets.token_bytes(KEY_BYTES)
 
 
 def audit_row(
@@ -108,25 +105,8 @@ def digest_key(settings: ServiceSettings) -> bytes:
     Without one in the settings a development process uses a key of its own, which ends with it.
 
     Raises:
-        ValueError: the setting is missing in production, or is not base64 of 32 bytes.
+        RuntimeError: the setting is missing in production, or is not base64 of 32 bytes.
     """
-    if settings.digest_key is None:
-        if settings.environment == "production":
-            raise ValueError("digest_key must be set in production")
+    if settings.digest_key is None and settings.environment != "production":
         return _process_key
-    return key_of(settings.digest_key.get_secret_value(), "digest_key")
-
-
-def key_of(encoded: str, name: str) -> bytes:
-    """The 32 bytes of a base64 setting called ``name``.
-
-    Raises:
-        ValueError: it is something else.
-    """
-    try:
-        key = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != _KEY_BYTES:
-        raise ValueError(f"{name} must be base64 of {_KEY_BYTES} bytes")
-    return key
+    return settings.key("digest_key")

@@ -37,3 +37,12 @@ def test_a_key_that_is_none_is_named_and_not_shown(keys: dict[str, str]) -> None
     with pytest.raises(RuntimeError, match="KEY_ENCRYPTION_KEY") as refused:
         settings(**keys).key_encryption_keys()
     assert not any(key in str(refused.value) for key in keys.values())
+
+
+@pytest.mark.parametrize("key", [None, "c2hvcnQ=", base64.b64encode(b"x" * 31).decode(), "not base64"])
+def test_a_digest_key_is_32_bytes_or_no_service_starts(key: str | None) -> None:
+    whole = base64.b64encode(NEW).decode()
+    assert settings(digest_key=whole).key("digest_key") == NEW
+    with pytest.raises(RuntimeError, match="DIGEST_KEY") as refused:
+        settings(**({"digest_key": key} if key else {})).key("digest_key")
+    assert key is None or key not in str(refused.value)
