@@ -34,6 +34,7 @@ TRANSITIONS: frozenset[tuple[State | None, State]] = frozenset(
         (State.SENDING, State.CANCELLED),
         (State.QUEUED, State.CANCELLED),
         (State.QUEUED, State.HANDED_TO_STAFF),
+        (State.QUEUED, State.EXPIRED),
     }
 )
 

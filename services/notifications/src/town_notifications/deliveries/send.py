@@ -21,7 +21,7 @@ from town_notifications.messages import Reason, hand_over, locked, overdue, sett
 from town_notifications.ports import Ports
 from town_notifications.recipients import Target, drop_target
 from town_notifications.templates import shared_texts
-from town_notifications.templates.domain import fill
+from town_notifications.templates.domain import Unreached, fill
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +52,10 @@ async def hand_over_overdue(wired: Ports) -> int:
         messages = await overdue(session, now=now, limit=HAND_OVER_BATCH)
         for message in messages:
             hand_over(session, message, Reason.EXPIRING, at=now)
-        await repository.cancel_queued(session, [m.id for m in messages], State.HANDED_TO_STAFF, at=now)
+        over = {m.id for m in messages if m.unreached == Unreached.EXPIRE}
+        listed = [m.id for m in messages if m.id not in over]
+        await repository.cancel_queued(session, listed, State.HANDED_TO_STAFF, at=now)
+        await repository.cancel_queued(session, list(over), State.EXPIRED, at=now)
     return len(messages)
 
 

@@ -81,6 +81,23 @@ async def test_a_message_nobody_could_bring_is_handed_over_in_time_for_a_letter(
     assert [s.state for s in states] == ["handed_to_staff"]
 
 
+async def test_a_message_that_makes_no_sense_on_paper_expires_with_its_deliveries_and_stands_on_no_list(
+    api: Any,
+) -> None:
+    await api.register_device(f"device-{new_id()}")
+    event = await api.hear("completed")  # valid for 30 days, `unreached: expire`
+    api.clock.advance(timedelta(days=30) - timedelta(seconds=1))
+    assert await api.work("messages.handing-over") == 0
+    api.clock.advance(timedelta(seconds=1))
+    await api.work("messages.handing-over")
+    (message,) = await api.messages(event)
+    assert (message.state, message.list_name, message.list_reason) == ("expired", None, None)
+    states = await api.rows("SELECT state FROM deliveries WHERE message_id = :m AND channel = 'push'", m=message.id)
+    assert [s.state for s in states] == ["expired"]
+    events = await api.rows("SELECT type FROM outbox WHERE key = :id ORDER BY sequence", id=message.id)
+    assert [e.type.split(".")[-2] for e in events] == ["queued", "expired"]
+
+
 async def test_events_say_queued_then_delivered_and_name_no_address(api: Any) -> None:
     address = f"hanako-{new_id()}@example.jp"
     await api.confirm_address(address)
