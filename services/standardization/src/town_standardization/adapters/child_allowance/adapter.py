@@ -70,15 +70,23 @@ def _row(share: rules.Share) -> Mapping[str, Any]:
 
 
 def _children(hand_over: HandOver, rule: Mapping[str, Any] | None) -> list[rules.Child]:
+    """The children of one list. What a list asks (監護, 監護相当, 生計費の負担) counts only where it is answered with yes.
+
+    監護相当 and 生計費 are asked of those over 18 alone: a child of the other list who has passed that age by the first
+    month of pay is not counted before they are confirmed.
+    """
     if rule is None:
         return []
-    inner = rule["fields"]
+    asked = rule["fields"]
+
+    def confirmed(element: Any, field: str) -> bool:
+        return value_of(element, "/" + asked[field]) is True
+
     return [
         rules.Child(
-            birth=date.fromisoformat(element[inner["seinengappi"]]),
-            supported=all(
-                element.get(inner[name]) is True for name in ("kango_soto", "seikeihi_futan") if name in inner
-            ),
+            birth=date.fromisoformat(value_of(element, "/" + asked["seinengappi"])),
+            in_custody="kango" not in asked or confirmed(element, "kango"),
+            supported=all(name in asked and confirmed(element, name) for name in ("kango_soto", "seikeihi_futan")),
         )
         for _, element in elements(hand_over.answers, rule["each"])
     ]
