@@ -12,6 +12,7 @@ from town_kit.ids import new_id
 from town_kit.problems import DependencyUnavailable
 
 REFUSED = "refused"
+_AWAY = "{what}を受け取れません。数分後にもう一度お試しください。続くときはシステム担当に連絡してください。"
 
 
 def neighbour(name: str, address: str, tokens: ServiceTokens) -> Outbound:
@@ -37,7 +38,7 @@ class Procedures:
         if answer.status_code == 404:
             return None
         if answer.status_code != 200:
-            raise DependencyUnavailable("申請の内容を受け取れません。", retry_after=5)
+            raise DependencyUnavailable(_AWAY.format(what="申請の内容"), retry_after=5)
         found: Mapping[str, Any] = answer.json()
         return found
 
@@ -57,21 +58,25 @@ class Packages:
         """
         async with self.client.stream("GET", f"/v1/raw-packages/{raw_package_id}") as answer:
             if answer.status_code != 200:
-                raise DependencyUnavailable("原本を受け取れません。", retry_after=5)
+                raise DependencyUnavailable(_AWAY.format(what="申請データの原本"), retry_after=5)
             yield answer.aiter_bytes()
 
     async def procedure_of(self, portal_id: str) -> tuple[str, Mapping[str, Any]] | None:
         """Code and form of the procedure with this number at the portal.
 
         Raises:
-            DependencyUnavailable: procedures does not answer.
+            DependencyUnavailable: procedures does not answer, or refuses.
         """
-        listed = await self.client.get("/v1/procedures")
-        for one in listed.json():
+        for one in await self._read("/v1/procedures"):
             if portal_id in one["mynaportal_procedure_ids"]:
-                detail = await self.client.get(f"/v1/procedures/{one['code']}")
-                return str(one["code"]), detail.json()["form"]
+                return str(one["code"]), (await self._read(f"/v1/procedures/{one['code']}"))["form"]
         return None
+
+    async def _read(self, path: str) -> Any:
+        answer = await self.client.get(path)
+        if answer.status_code != 200:
+            raise DependencyUnavailable(_AWAY.format(what="手続きの様式"), retry_after=5)
+        return answer.json()
 
     async def hand_in(self, body: Mapping[str, Any]) -> str | None:
         """Hand a released package in. A repeat is recognised by the package, so each try has a key of its own.
@@ -102,6 +107,6 @@ class Identity:
         if answer.status_code == 404:
             return None
         if answer.status_code != 200:
-            raise DependencyUnavailable("本人の登録を確認できません。", retry_after=5)
+            raise DependencyUnavailable(_AWAY.format(what="本人の登録"), retry_after=5)
         found: str | None = answer.json()["addressee_number"]
         return found
