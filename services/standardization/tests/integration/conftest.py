@@ -3,8 +3,8 @@
 import base64
 import json
 import os
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -131,7 +131,9 @@ class World:
         assert answer.status_code == 201, answer.text
         return {"id": answer.json()["id"], "sha256": answer.json()["sha256"]}
 
-    async def put_aside(self, code: str, answers: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    async def put_aside(
+        self, code: str, answers: dict[str, Any], *, receipt_no: str | None = None, **changes: Any
+    ) -> dict[str, Any]:
         """A package that came by the portal for another town, as the clerk sees it."""
         portal_id = load_catalogue(SHIPPED)[code].mynaportal[0].procedure_id
         wanted = {
@@ -143,12 +145,15 @@ class World:
             "attachments": [],
             "card": None,
         }
-        package = build_package(sandbox_profile(), **(wanted | changes))
+        return await self.sent_aside(code, build_package(sandbox_profile(), **(wanted | changes)), receipt_no)
+
+    async def sent_aside(self, code: str, package: bytes, receipt_no: str | None = None) -> dict[str, Any]:
+        """A package the connector hands over and procedures puts aside, as the clerk sees it."""
         query = {
             "source": "mynaportal",
-            "receipt_no": f"R-{new_id().hex[:20]}",
+            "receipt_no": receipt_no or f"R-{new_id().hex[:20]}",
             "received_at": self.clock.now().isoformat(),
-            "mynaportal_procedure_id": portal_id,
+            "mynaportal_procedure_id": load_catalogue(SHIPPED)[code].mynaportal[0].procedure_id,
         }
         sent = self.headers(Role.SERVICE, "packages:intake", amr=()) | {"Content-Type": "application/zip"}
         answer = await self.procedures.post("/v1/intake", params=query, content=package, headers=sent)
@@ -213,6 +218,20 @@ class World:
                 return dict(found[-1])
             assert page["records"], "the record is in no page"
             cursor = page["next_cursor"]
+
+    @contextmanager
+    def between(self, neighbour: str, hook: Any) -> Iterator[None]:
+        """While a neighbour is called: ``hook(path)`` runs first, and what it answers (an ASGI app) answers instead."""
+        there = http.registered_app(neighbour)
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await ((await hook(scope["path"])) or there)(scope, receive, send)
+
+        http.register_app(neighbour, app)
+        try:
+            yield
+        finally:
+            http.register_app(neighbour, there)
 
     async def rows(self, query: str, **parameters: Any) -> list[Any]:
         """Rows as the database really holds them, past row security."""

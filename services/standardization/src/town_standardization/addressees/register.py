@@ -88,7 +88,7 @@ async def _keep_number(
         at=now,
     )
     subject = addressee.person_id or addressee.id
-    opening = my_numbers.Opening(BUSINESS, BASIS, "住登外者宛名番号の付番", "/kojinbango", (subject,))
+    opening = my_numbers.Opening(BUSINESS, BASIS, "住登外者宛名番号の付番", ("/kojinbango",), (subject,))
     await my_numbers.note_openings(session, [opening], principal=principal, at=now)
 
 

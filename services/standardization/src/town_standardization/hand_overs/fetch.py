@@ -1,13 +1,12 @@
-"""The job that turns accepted applications into standard records: claim → ask → open → write.
+"""The job that turns accepted applications into standard records: claim → ask → announce → open → write.
 
 No transaction spans a call. A claim is a lease: whoever dies in between leaves the row to be due again.
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import structlog
@@ -53,27 +52,22 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """What a document needs before it is written: its adapter, its open numbers by pointer, persons that are known."""
+class Asked:
+    """What is known before anything is opened: document, adapter, persons, and the 宛名番号 known of them."""
 
     document: HandOver
     adapter: Adapter
-    numbers: Mapping[str, MyNumber]
     people: Mapping[str, UUID]
     known: Mapping[str, str]
 
-    def openings(self, subjects: Mapping[str, UUID]) -> list[Opening]:
-        """One for each number; subjects by the pointer of the person."""
-        return [
-            Opening(
-                self.adapter.business_id,
-                self.adapter.legal_basis,
-                PURPOSE,
-                pointer,
-                tuple(filter(None, [subjects.get(pointer.rsplit("/", 1)[0])])),
-            )
-            for pointer in self.numbers
-        ]
+    @property
+    def sealed(self) -> Mapping[str, str]:
+        """The encrypted numbers by pointer."""
+        return {held.pointer: held.jwe or "" for held in self.document.my_numbers if held.is_collected}
+
+    def opening(self, *fields: str, subjects: Iterable[UUID] = ()) -> Opening:
+        """What the audit says of an opening."""
+        return Opening(self.adapter.business_id, self.adapter.legal_basis, PURPOSE, fields, tuple(subjects))
 
 
 class Held(Exception):
@@ -87,19 +81,17 @@ class Held(Exception):
 async def fetch_batch(ports: Ports) -> int:
     """Work on what is due, at most 10; how many were settled.
 
-    The documents are fetched and opened side by side, because that is waiting; they are written one after the other,
-    because two of them may be about one person who has no 宛名番号 yet.
+    The documents are asked for side by side, because that is waiting; they are opened and written one after the other,
+    because two of them may be about one person who has no 宛名番号 yet. Nothing is opened before all neighbours have
+    answered and the audit says so.
     """
     due = await _claim(ports)
-    reading = [asyncio.create_task(_read(ports, claimed)) for claimed in due]
+    answers = await asyncio.gather(*(_ask(ports, claimed) for claimed in due), return_exceptions=True)
+    await _announce(ports, [answer for answer in answers if isinstance(answer, Asked)])
     settled = 0
-    try:
-        for claimed, opening in zip(due, reading, strict=True):
-            with telemetry.span("hand_overs.fetch", parent=claimed.traceparent):
-                settled += await _settle(ports, claimed, opening)
-    finally:
-        for opening in reading:
-            opening.cancel()
+    for claimed, answer in zip(due, answers, strict=True):
+        with telemetry.span("hand_overs.fetch", parent=claimed.traceparent):
+            settled += await _settle(ports, claimed, answer)
     return settled
 
 
@@ -120,33 +112,16 @@ async def _claim(ports: Ports) -> list[Claimed]:
         return [Claimed(row.id, row.revision, row.attempts, row.traceparent) for row in rows]
 
 
-async def _read(ports: Ports, claimed: Claimed) -> Opened | None:
+async def _ask(ports: Ports, claimed: Claimed) -> Asked | None:
+    """What procedures and identity say, or None where there is no such application any more.
+
+    Raises:
+        Held: what procedures gives cannot be used.
+        DependencyUnavailable: one of them does not answer.
+    """
     found = await ports.applications.hand_over(claimed.application_id)
-    return None if found is None else await _open(ports, found)
-
-
-async def _settle(ports: Ports, claimed: Claimed, opening: Awaitable[Opened | None]) -> int:
-    opened: Opened | None = None
-    try:
-        opened = await opening
-        if opened is None:
-            await _close(ports, claimed, State.DROPPED, ())
-            return 1
-        await _write(ports, claimed, opened)
-    except DependencyUnavailable:
-        await _postpone(ports, claimed)
-        return 0
-    except Held as held:
-        await _close(ports, claimed, State.HELD, held.wrong, opened)
-    except AdapterRefused as refused:
-        await _close(ports, claimed, State.HELD, refused.wrong, opened)
-    except NumberConflict:
-        wrong = Wrong("my_number", "conflict", "個人番号と宛名番号の対応が一致しません。宛名を確認してください。")
-        await _close(ports, claimed, State.HELD, [wrong], opened)
-    return 1
-
-
-async def _open(ports: Ports, found: Mapping[str, Any]) -> Opened:
+    if found is None:
+        return None
     try:
         document = HandOver.model_validate(found)
     except ValidationError:
@@ -156,35 +131,76 @@ async def _open(ports: Ports, found: Mapping[str, Any]) -> Opened:
         raise Held(
             [Wrong("", "no-adapter", "この業務のアダプターが使われていません。システム担当に連絡してください。")]
         )
-    numbers = {}
-    for held in document.my_numbers:
-        if not held.is_collected:
-            continue
-        try:
-            numbers[held.pointer] = ports.vault.open(held.jwe or "")
-        except NumberRefused:
-            wrong = Wrong(held.pointer, "sealed", "個人番号を開けません。申請者に確認してください。")
-            raise Held([wrong]) from None
     people = {party.pointer: party.person_id for party in document.parties if party.pointer and party.person_id}
     wanted = {pointer: person for pointer, person in people.items() if pointer in persons(document)}
     known = {pointer: await ports.persons.addressee_number(person) for pointer, person in wanted.items()}
-    return Opened(document, adapter, numbers, wanted, {p: number for p, number in known.items() if number})
+    return Asked(document, adapter, wanted, {p: number for p, number in known.items() if number})
 
 
-async def _write(ports: Ports, claimed: Claimed, opened: Opened) -> None:
-    now, document, adapter = ports.clock.now(), opened.document, opened.adapter
+async def _announce(ports: Ports, asked: Sequence[Asked]) -> None:
+    """Commit that these numbers are about to be opened: application, places, and the persons known so far."""
+    openings = [
+        one.opening(str(one.document.application_id), *one.sealed, subjects=dict.fromkeys(one.people.values()))
+        for one in asked
+        if one.sealed
+    ]
+    if openings:
+        async with ports.database.begin() as session:
+            at = ports.clock.now()
+            await note_openings(session, openings, principal=ports.principal, at=at, result="begun")
+
+
+async def _settle(ports: Ports, claimed: Claimed, answer: Asked | BaseException | None) -> int:
+    try:
+        if isinstance(answer, BaseException):
+            raise answer
+        if answer is None:
+            await _close(ports, claimed, State.DROPPED, ())
+        else:
+            await _write(ports, claimed, answer, _open(ports, answer))
+    except DependencyUnavailable:
+        await _postpone(ports, claimed)
+        return 0
+    except Held as held:
+        await _close(ports, claimed, State.HELD, held.wrong)
+    except AdapterRefused as refused:
+        await _close(ports, claimed, State.HELD, refused.wrong)
+    except NumberConflict:
+        wrong = Wrong("my_number", "conflict", "個人番号と宛名番号の対応が一致しません。宛名を確認してください。")
+        await _close(ports, claimed, State.HELD, [wrong])
+    return 1
+
+
+def _open(ports: Ports, asked: Asked) -> Mapping[str, MyNumber]:
+    """The numbers by pointer.
+
+    Raises:
+        Held: one of them does not open.
+    """
+    numbers = {}
+    for pointer, jwe in asked.sealed.items():
+        try:
+            numbers[pointer] = ports.vault.open(jwe)
+        except NumberRefused:
+            wrong = Wrong(pointer, "sealed", "個人番号を開けません。申請者に確認してください。")
+            raise Held([wrong]) from None
+    return numbers
+
+
+async def _write(ports: Ports, claimed: Claimed, asked: Asked, numbers: Mapping[str, MyNumber]) -> None:
+    now, document, adapter = ports.clock.now(), asked.document, asked.adapter
     async with ports.database.begin() as session:
         pending = await _still_ours(session, claimed)
         if pending is None:
             return
         addressees, subjects, references = {}, {}, {}
         for place in persons(document):
-            pointer, number = _number_of(opened, place)
+            pointer, number = _number_of(numbers, place)
             addressee = await find_or_number(
                 session,
                 Described(
-                    person_id=opened.people.get(place),
-                    addressee_number=opened.known.get(place),
+                    person_id=asked.people.get(place),
+                    addressee_number=asked.known.get(place),
                     holder=await holder_of(session, ports.vault, number) if number else None,
                     attributes=attributes_of(document.answers, place),
                 ),
@@ -219,32 +235,33 @@ async def _write(ports: Ports, claimed: Claimed, opened: Opened) -> None:
         if references:
             event = MyNumberDeposited(application_id=document.application_id, references=references)
             outbox.add(session, event, pending)
-        await note_openings(session, opened.openings(subjects), principal=ports.principal, at=now)
+        openings = [asked.opening(pointer, subjects=_whose(pointer, subjects)) for pointer in numbers]
+        await note_openings(session, openings, principal=ports.principal, at=now)
         pending.state, pending.wrong = State.DONE.value, []
 
 
-def _number_of(opened: Opened, place: str) -> tuple[str | None, MyNumber | None]:
+def _whose(pointer: str, subjects: Mapping[str, UUID]) -> list[UUID]:
+    """The person a number stands with."""
+    owner = subjects.get(pointer.rsplit("/", 1)[0])
+    return [owner] if owner else []
+
+
+def _number_of(numbers: Mapping[str, MyNumber], place: str) -> tuple[str | None, MyNumber | None]:
     """Pointer and number of the person at a place of the answers."""
-    for pointer, number in opened.numbers.items():
+    for pointer, number in numbers.items():
         if pointer.rsplit("/", 1)[0] == place:
             return pointer, number
     return None, None
 
 
-async def _close(
-    ports: Ports, claimed: Claimed, state: State, wrong: Sequence[Wrong], opened: Opened | None = None
-) -> None:
-    """Hold or drop; what was opened on the way stands in the audit all the same."""
+async def _close(ports: Ports, claimed: Claimed, state: State, wrong: Sequence[Wrong]) -> None:
+    """Hold or drop."""
     async with ports.database.begin() as session:
         pending = await _still_ours(session, claimed)
         if pending is None:
             return
         pending.state = state.value
         pending.wrong = [{"field": one.field, "code": one.code, "message": one.message} for one in wrong]
-        if opened is not None:
-            noted = opened.openings(opened.people)
-            now = ports.clock.now()
-            await note_openings(session, noted, principal=ports.principal, at=now, result="held")
     log.info("hand_over_settled", application_id=str(claimed.application_id), state=state.value, wrong=len(wrong))
 
 

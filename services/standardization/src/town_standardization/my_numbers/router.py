@@ -41,6 +41,6 @@ async def search_by_number(body: SearchRequest, begin: Begin, actor: Actor, wire
     owner = (await tx.execute(_OWNER, {"id": holder})).one()
     touch(tx, subjects=[owner.subject], fields=("my_number",))
     now: datetime = wired.clock.now()
-    opening = service.Opening(body.business_id, "番号法9条", body.purpose, "/my_number", (owner.subject,))
+    opening = service.Opening(body.business_id, "番号法9条", body.purpose, ("/my_number",), (owner.subject,))
     await service.note_openings(tx, [opening], principal=actor, at=now)
     return FoundAddressee(addressee_number=owner.addressee_number, masked=number.masked())

@@ -20,19 +20,23 @@ from town_standardization.my_numbers.vault import Vault
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """One opening of a number: for which business, on what basis, where it stood, whose it is (as far as known)."""
+    """An opening: for which business, on what basis, what stood where, whose it is (as far as known)."""
 
     business_id: str
     legal_basis: str
     purpose: str
-    pointer: str
+    fields: tuple[str, ...]
     subjects: tuple[UUID, ...] = ()
 
 
 async def note_openings(
     session: AsyncSession, openings: Iterable[Opening], *, principal: Principal, at: datetime, result: str = "done"
 ) -> None:
-    """One audit record for each opening (アクセス記録), in this transaction."""
+    """One audit record for each opening (アクセス記録), in this transaction.
+
+    With the result ``begun`` it is committed before anything is opened: whatever becomes of the work, the opening
+    stands in the trail. ``done`` names each number with its person, in the transaction of the work itself.
+    """
     await record.insert(
         session,
         [
@@ -42,7 +46,7 @@ async def note_openings(
                 purpose=f"{opening.business_id} {opening.purpose}",
                 principal=principal,
                 subjects=opening.subjects,
-                fields=(opening.pointer,),
+                fields=opening.fields,
                 result=result,
                 at=at,
                 trace_id=telemetry.current_trace_id(),

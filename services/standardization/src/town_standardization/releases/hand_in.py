@@ -1,6 +1,7 @@
-"""The job that reads released packages: claim → fetch → open in the vault → encrypt the numbers → hand in.
+"""The job that reads released packages: claim → fetch → announce → open in the vault → encrypt the numbers → hand in.
 
-The raw package is clear in this process's memory and temporary files alone, and every opening stands in the audit.
+The raw package is clear in this process's memory and temporary files alone. That it is about to be opened is committed
+to the audit before its first piece is, whatever becomes of it then.
 """
 
 import asyncio
@@ -110,7 +111,7 @@ async def _read(ports: Ports, claimed: Claimed) -> dict[str, Any]:
         raise Unreadable("procedure-unknown")
     code, form = found
     answers, numbers = sealed(form, package.answers, ports.vault.keys.newest.public_key())
-    await _note(ports, claimed, [number["pointer"] for number in numbers])
+    await _note_numbers(ports, [number["pointer"] for number in numbers])
     return {
         "released_id": str(claimed.id),
         "procedure_code": code,
@@ -128,6 +129,7 @@ async def _read(ports: Ports, claimed: Claimed) -> dict[str, Any]:
 async def _open_into(ports: Ports, claimed: Claimed, file: IO[bytes]) -> None:
     try:
         async with ports.packages.raw_package(claimed.raw_package_id) as content:
+            await _announce(ports, claimed)
             async for piece in open_sealed(content, ports.vault.keys, limit=LARGEST):
                 file.write(piece)
     except BlobDamaged:
@@ -140,9 +142,8 @@ def _package(file: IO[bytes], profile: PackageProfile) -> Package:
         return read_package(archive, profile)
 
 
-async def _note(ports: Ports, claimed: Claimed, pointers: list[str]) -> None:
-    """One audit record for the raw package and one for each number in it."""
-    now = ports.clock.now()
+async def _announce(ports: Ports, claimed: Claimed) -> None:
+    """Commit that this raw package is about to be opened; each try opens it again and says so again."""
     row = record.audit_row(
         action="raw-package.open",
         basis=BASIS,
@@ -150,14 +151,19 @@ async def _note(ports: Ports, claimed: Claimed, pointers: list[str]) -> None:
         principal=ports.principal,
         subjects=(),
         fields=(str(claimed.raw_package_id),),
-        result="done",
-        at=now,
+        result="begun",
+        at=ports.clock.now(),
         trace_id=telemetry.current_trace_id(),
     )
-    openings = [Opening(BUSINESS, BASIS, PURPOSE, pointer) for pointer in pointers]
     async with ports.database.begin() as session:
         await record.insert(session, [row])
-        await note_openings(session, openings, principal=ports.principal, at=now)
+
+
+async def _note_numbers(ports: Ports, pointers: list[str]) -> None:
+    """One audit record for each number that stood in the package."""
+    openings = [Opening(BUSINESS, BASIS, PURPOSE, (pointer,)) for pointer in pointers]
+    async with ports.database.begin() as session:
+        await note_openings(session, openings, principal=ports.principal, at=ports.clock.now())
 
 
 async def _close(

@@ -63,16 +63,75 @@ async def test_the_numbers_are_deposited_and_procedures_is_told_the_references(w
 async def test_every_opening_is_audited_with_purpose_and_basis(world: Any) -> None:
     query = "SELECT * FROM audit_records WHERE action = 'my-number.open' AND purpose = '027 標準レコードの作成'"
     before = {row.id for row in await world.rows(query)}
-    await world.accepted("CH-01")
+    application_id = await world.accepted("CH-01")
     await world.settle()
-    rows = [row for row in await world.rows(query) if row.id not in before]
-    assert sorted(row.fields[0] for row in rows) == [
-        "/children/0/my_number",
-        "/children/1/my_number",
-        "/claimant/my_number",
-        "/spouse/my_number",
-    ]
+    new = [row for row in await world.rows(query) if row.id not in before]
+    rows = [row for row in new if row.result == "done"]
+    numbers = ["/children/0/my_number", "/children/1/my_number", "/claimant/my_number", "/spouse/my_number"]
+    assert sorted(row.fields[0] for row in rows) == numbers
+    [begun] = [row for row in new if row.result == "begun"]
+    assert (begun.fields[0], sorted(begun.fields[1:])) == (str(application_id), numbers)
     assert all("番号法" in row.basis and row.subjects and row.client_id == "service:standardization" for row in rows)
+
+
+async def begun(world: Any, application_id: UUID) -> list[Any]:
+    """The records that say that numbers of this application are about to be opened."""
+    query = """SELECT * FROM audit_records
+        WHERE action = 'my-number.open' AND result = 'begun' AND :id = ANY (fields) ORDER BY at"""
+    return await world.rows(query, id=str(application_id))
+
+
+async def damaged(world: Any, application_id: UUID, index: int) -> None:
+    """One of the numbers procedures holds does not open any more."""
+    change = (
+        "UPDATE applications SET my_numbers = jsonb_set(my_numbers, ARRAY[:at, 'jwe'], '\"broken\"') WHERE id = :id"
+    )
+    async with world.procedures_service.database.begin() as session:
+        await session.execute(text(change), {"id": application_id, "at": str(index)})
+
+
+async def test_a_number_that_does_not_open_leaves_the_openings_in_the_audit(world: Any) -> None:
+    application_id = await world.accepted("CH-01")
+    await damaged(world, application_id, 3)  # three open before it
+    await world.settle()
+    held = await state(world, application_id)
+    assert (held.state, held.wrong[0]["code"]) == ("held", "sealed")
+    [record] = await begun(world, application_id)
+    assert len(record.fields) == 5
+    assert "番号法" in record.basis
+    assert record.client_id == "service:standardization"
+
+
+async def test_nothing_is_opened_while_identity_is_away_and_each_later_try_is_audited(world: Any) -> None:
+    await world.accepted("CH-01")
+    await world.settle()  # this service has a token for its neighbours
+    application_id = await world.accepted("LC-01", person=new_id())
+    await damaged(world, application_id, 0)  # opening it would hold the application
+    there = http.registered_app("identity")
+    http._apps.pop("identity")
+    assert await fetch_batch(world.ports) == 0
+    assert (await state(world, application_id)).state == "waiting"
+    assert await begun(world, application_id) == []
+    http.register_app("identity", there)
+    world.clock.advance(timedelta(seconds=30))
+    await world.settle()
+    assert (await state(world, application_id)).state == "held"
+    assert len(await begun(world, application_id)) == 1
+
+
+async def test_what_changed_while_it_was_read_is_left_alone_and_its_opening_stands_in_the_audit(world: Any) -> None:
+    application_id = await world.accepted("CH-01")
+
+    async def changes(path: str) -> None:
+        if path.endswith("/hand-over"):
+            change = "UPDATE hand_overs SET revision = revision + 1, due_at = :later WHERE id = :id"
+            later = world.clock.now() + timedelta(hours=1)
+            await world.rows_changed(change, id=application_id, later=later)
+
+    with world.between("procedures", changes):
+        await fetch_batch(world.ports)
+    assert await records(world, application_id) == []
+    assert len(await begun(world, application_id)) == 1
 
 
 async def test_the_same_person_keeps_her_addressee_number(world: Any) -> None:

@@ -70,7 +70,7 @@ def _row(share: rules.Share) -> Mapping[str, Any]:
 
 
 def _children(hand_over: HandOver, rule: Mapping[str, Any] | None) -> list[rules.Child]:
-    """The children of one list. What a list asks (監護, 監護相当, 生計費の負担) counts only where it is answered with yes.
+    """The children of one list. What it asks (監護, 監護相当, 生計費の負担) counts only where it is answered with yes.
 
     監護相当 and 生計費 are asked of those over 18 alone: a child of the other list who has passed that age by the first
     month of pay is not counted before they are confirmed.
