@@ -35,6 +35,13 @@ async def _known(session: AsyncSession, names: Iterable[Name]) -> dict[Name, Rec
     return {(row.business_id, row.key, row.history_number): row for row in rows}
 
 
+async def _withdrawn(session: AsyncSession, names: Iterable[Name]) -> set[tuple[str, str]]:
+    """Business and key of what was withdrawn: a decision on it is refused, so none has to come again."""
+    columns = tuple_(Record.business_id, Record.key)
+    query = select(Record.business_id, Record.key).where(Record.withdrawn, columns.in_([name[:2] for name in names]))
+    return {(row.business_id, row.key) for row in await session.execute(query)}
+
+
 async def recognise(session: AsyncSession, lists: Lists) -> int:
     """Take down which records the core systems have; answers how many of them had not been acknowledged here."""
     given = {_name(entry): datetime.fromisoformat(str(entry["acknowledged_at"])) for entry in lists.get("records", ())}
@@ -54,13 +61,14 @@ async def missing(session: AsyncSession, lists: Lists) -> list[Missing]:
     """Records a core system has and nobody here knows, and decisions that have to be handed in again."""
     entries = {_name(entry): bool(entry["decided"]) for entry in lists.get("records", ())}
     known = await _known(session, entries)
+    withdrawn = await _withdrawn(session, entries)
     found = []
     for name, decided in entries.items():
         outside = "{} {} 履歴番号 {}".format(*name)
         if name not in known:
             told = "基幹業務システムにある記録が町にありません。取り直しが済んでも残れば、失われた申請の記録です。"
             found.append(Missing("record", outside, told))
-        elif decided and known[name].decision is None:
+        elif decided and known[name].decision is None and name[:2] not in withdrawn:
             told = "基幹業務システムの決定が町に届いていません。業者に結果の再送を依頼してください。"
             found.append(Missing("decision", outside, told))
     return found

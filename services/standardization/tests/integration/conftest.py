@@ -124,6 +124,17 @@ class World:
             await self.deliver(application_id)
         return application_id
 
+    async def withdraw(self, application_id: UUID, *, heard: bool = True) -> None:
+        """The clerk takes an application back on the applicant's word; the event has reached this service."""
+        path = f"/v1/applications/{application_id}"
+        reading = self.staff("applications:read applications:withdraw")
+        etag = (await self.procedures.get(path, headers=reading)).headers["etag"]
+        taking = self.staff("applications:withdraw") | {"If-Match": etag}
+        answer = await self.procedures.post(f"{path}/withdraw", headers=taking)
+        assert answer.status_code == 200, answer.text
+        if heard:
+            await self.deliver(application_id)
+
     async def _attach(self, kind: str) -> dict[str, str]:
         sent = self.staff("attachments:upload applications:submit") | {"Content-Type": "application/pdf"}
         path = f"/v1/attachments/{new_id()}"
@@ -205,17 +216,20 @@ class World:
 
     async def pulled(self, business_id: str, application_id: UUID) -> dict[str, Any]:
         """The newest record of an application as the core system gets it."""
-        [row] = await self.rows(
-            "SELECT key FROM records WHERE application_id = :id ORDER BY history_number DESC LIMIT 1", id=application_id
-        )
+        return (await self.all_pulled(business_id, application_id))[-1]
+
+    async def all_pulled(self, business_id: str, application_id: UUID) -> list[dict[str, Any]]:
+        """The records of an application as the core system gets them, oldest first."""
+        rows = await self.rows("SELECT key FROM records WHERE application_id = :id", id=application_id)
+        found: list[dict[str, Any]] = []
         cursor: str | None = None
         while True:
             query = {"limit": "100"} | ({"cursor": cursor} if cursor else {})
             path = f"/v1/data-linkage/{business_id}/records"
             page = (await self.client.get(path, params=query, headers=self.vendor(business_id))).json()
-            found = [one for one in page["records"] if one["key"] == row.key]
-            if found:
-                return dict(found[-1])
+            found += [one for one in page["records"] if one["key"] in {row.key for row in rows}]
+            if len(found) == len(rows):
+                return found
             assert page["records"], "the record is in no page"
             cursor = page["next_cursor"]
 

@@ -21,9 +21,9 @@ TIMEOUT_SECONDS = 30.0
 class TownAway(Exception):
     """The town did not answer, or not with what was hoped for; tried again at the next poll."""
 
-    def __init__(self, reason: str, status: int | None = None) -> None:
+    def __init__(self, reason: str, status: int | None = None, problem: str | None = None) -> None:
         super().__init__(reason)
-        self.status = status
+        self.status, self.problem = status, problem
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class DataLinkage:
         if answer.status_code == 401:
             self._renew_at = 0.0
         if not answer.is_success:
-            raise TownAway(f"{method} {noun} {answer.status_code}", answer.status_code)
+            raise TownAway(f"{method} {noun} {answer.status_code}", answer.status_code, _problem(answer))
         return answer
 
     async def _bearer(self, config: Config) -> str:
@@ -114,6 +114,13 @@ class DataLinkage:
         self._token = document["access_token"]
         self._renew_at = now + max(1, int(document["expires_in"]) - 30)
         return self._token
+
+
+def _problem(answer: httpx.Response) -> str | None:
+    """The slug of a problem, where the answer is one."""
+    if answer.headers.get("content-type") != "application/problem+json":
+        return None
+    return str(answer.json()["type"]).removeprefix("urn:town:problem:")
 
 
 def connect(address: str) -> httpx.AsyncClient:

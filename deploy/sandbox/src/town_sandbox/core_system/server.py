@@ -1,7 +1,9 @@
 """One poller for each core system; what it took, decided and answered stands in ``core_system.jsonl``.
 
 Kinds of entries: ``record`` · ``record_repeated`` (same key, 履歴番号 and content) · ``record_conflict`` (other content
-under the same key and 履歴番号) · ``acknowledged`` · ``decided`` · ``result_posted`` · ``csv_file`` · ``town_away``.
+under the same key and 履歴番号) · ``withdrawn`` (a record that says so: its application is decided no more) ·
+``acknowledged`` · ``decided`` · ``result_posted`` · ``result_refused`` (withdrawn or replaced meanwhile) ·
+``csv_file`` · ``town_away``.
 A fault ``pause`` makes the pollers skip ``count`` rounds.
 """
 
@@ -27,6 +29,8 @@ from town_sandbox.ledger import Entry, Ledger
 from town_sandbox.mynaportal.package import canonical_json
 
 RecordKey = tuple[str, int]
+OVERTAKEN = frozenset({"application-withdrawn", "record-superseded"})
+"""Problems by which the town says that a result comes too late."""
 
 
 class CoreSystem:
@@ -41,6 +45,8 @@ class CoreSystem:
         self._acknowledged: set[RecordKey] = set()
         self._results: dict[RecordKey, dict[str, Any]] = {}
         self._posted: set[RecordKey] = set()
+        self._refused: set[RecordKey] = set()
+        self._withdrawn: set[str] = set()
         self._files: set[str] = set()
         self._cursor: str | None = None
         self._away = ""
@@ -59,6 +65,10 @@ class CoreSystem:
                 self._results[_key(entry)] = entry["result"]
             case "result_posted":
                 self._posted.add(_key(entry))
+            case "result_refused":
+                self._refused.add(_key(entry))
+            case "withdrawn":
+                self._withdrawn.add(entry["key"])
             case "csv_file":
                 self._files.add(entry["name"])
 
@@ -95,6 +105,8 @@ class CoreSystem:
         known = self._records.get(_key(record))
         if known is None:
             self._restore(await self._note("record", **_named(record), sha256=digest, record=record))
+            if record.get("withdrawn"):
+                self._restore(await self._note("withdrawn", **_named(record)))
         else:
             same = known["sha256"] == digest
             await self._note("record_repeated" if same else "record_conflict", **_named(record), sha256=digest)
@@ -105,8 +117,9 @@ class CoreSystem:
 
     async def _answer(self, config: Config) -> None:
         refused: TownAway | None = None
+        newest = dict(sorted(self._records))  # key → its last 履歴番号, which is the one that is decided
         for key, entry in list(self._records.items()):
-            if key in self._posted:
+            if key in self._posted | self._refused or key[0] in self._withdrawn or newest[key[0]] != key[1]:
                 continue
             if key not in self._results:
                 today = japan_date(self._clock.now())
@@ -115,6 +128,9 @@ class CoreSystem:
             try:
                 await self._linkage.post_result(config, self._results[key])
             except TownAway as away:
+                if away.problem in OVERTAKEN:  # what says why comes with the next pull
+                    self._restore(await self._note("result_refused", key=key[0], history_number=key[1]))
+                    continue
                 if away.status != 404:
                     raise
                 refused = away  # a record the town lost with a disk: the others must not wait for it

@@ -39,6 +39,9 @@ class Town:
     acknowledged: list[tuple[str, int]] = field(default_factory=list)
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
     failing: int = 0
+    records_now: list[dict[str, Any]] = field(default_factory=lambda: list(RECORDS))
+    refusing: set[str] = field(default_factory=set)
+    refusal: str = "application-withdrawn"
 
     async def token(self, request: Request) -> Response:
         form = await request.form()
@@ -50,7 +53,7 @@ class Town:
     async def records(self, request: Request) -> Response:
         assert request.headers["authorization"] == "Bearer t"
         start = int(request.query_params.get("cursor", 0))
-        page = RECORDS[start : start + 2]
+        page = self.records_now[start : start + 2]
         return JSONResponse({"records": page, "next_cursor": str(start + len(page))})
 
     async def acknowledge(self, request: Request) -> Response:
@@ -64,6 +67,9 @@ class Town:
             return Response(status_code=503)
         body = await request.json()
         assert request.headers["idempotency-key"] == body["result_id"]
+        if body["key"] in self.refusing:
+            problem = {"type": f"urn:town:problem:{self.refusal}"}
+            return JSONResponse(problem, 409, media_type="application/problem+json")
         self.results[body["result_id"]] = body
         return Response(status_code=204)
 
@@ -127,6 +133,43 @@ async def test_a_result_the_town_did_not_take_is_posted_again_under_the_same_id(
     ledger = Ledger(tmp_path / "core.jsonl")
     assert len(ledger.find("decided")) == 3
     assert len(ledger.find("record_repeated")) == 0
+
+
+WITHDRAWN = {"key": "A-1", "history_number": 2, "withdrawn": True, "record": RECORDS[0]["record"]}
+
+
+async def test_what_was_withdrawn_is_acknowledged_and_decided_no_more(town: Town, tmp_path: Path) -> None:
+    town.records_now.append(WITHDRAWN)
+    for _ in range(2):
+        await core_system(tmp_path).round(config_of(town, tmp_path))
+    assert ("A-1", 2) in town.acknowledged
+    assert sorted(result["key"] for result in town.results.values()) == ["A-2", "A-3"]
+    assert [entry["key"] for entry in Ledger(tmp_path / "core.jsonl").find("withdrawn")] == ["A-1"]
+
+
+async def test_a_result_that_crossed_a_withdrawal_is_given_up_and_holds_nobody_up(town: Town, tmp_path: Path) -> None:
+    town.refusing.add("A-1")
+    await core_system(tmp_path).round(config_of(town, tmp_path))
+    assert sorted(result["key"] for result in town.results.values()) == ["A-2", "A-3"]
+    town.records_now.append(WITHDRAWN)
+    await core_system(tmp_path).round(config_of(town, tmp_path))
+    ledger = Ledger(tmp_path / "core.jsonl")
+    assert len(ledger.find("result_refused")) == 1
+    assert len(ledger.find("town_away")) == 0
+
+
+async def test_a_result_still_on_its_way_is_posted_again(town: Town, tmp_path: Path) -> None:
+    town.refusing, town.refusal = {"A-1"}, "in-progress"
+    await core_system(tmp_path).round(config_of(town, tmp_path))
+    town.refusing.clear()
+    await core_system(tmp_path).round(config_of(town, tmp_path))
+    assert sorted(result["key"] for result in town.results.values()) == ["A-1", "A-2", "A-3"]
+
+
+async def test_only_the_last_history_number_is_decided(town: Town, tmp_path: Path) -> None:
+    town.records_now.append({"key": "A-1", "history_number": 2, "withdrawn": False, "record": RECORDS[0]["record"]})
+    await core_system(tmp_path).round(config_of(town, tmp_path))
+    assert sorted(town.results) == ["027-A-1-2", "027-A-2-1", "027-A-3-2"]
 
 
 async def test_a_system_that_does_not_decide_only_takes_records_over(town: Town, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from town_procedures.applications.repository import by_receipt
 from town_procedures.applications.repository import documents as documents_of
 from town_procedures.applications.repository import one as find_one
 from town_procedures.applications.repository import page as queue_page
-from town_procedures.applications.revise import revise
+from town_procedures.applications.revise import BEFORE_ACCEPTANCE, revise
 from town_procedures.applications.service import advance, persons
 from town_procedures.applications.submit import (
     MY_NUMBER_IN_TEXT,
@@ -34,6 +34,7 @@ def state_label(state: str) -> str:
 
 
 __all__ = [
+    "BEFORE_ACCEPTANCE",
     "MY_NUMBER_IN_TEXT",
     "TEXT_ROLE",
     "Application",

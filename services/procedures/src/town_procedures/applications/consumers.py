@@ -3,6 +3,7 @@
 from typing import ClassVar
 from uuid import UUID
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -12,6 +13,8 @@ from town_kit.messaging.event import Reader, Received
 from town_procedures.applications import linking, service
 from town_procedures.applications.domain import State
 from town_procedures.applications.models import Application
+
+log = structlog.get_logger(__name__)
 
 
 class RecordDecided(Reader):
@@ -26,12 +29,13 @@ class RecordDecided(Reader):
 
 
 class MyNumbersDeposited(Reader):
-    """The vault has taken the numbers: pointer → reference."""
+    """The vault has taken the numbers of a content (the first one, unless it says otherwise): pointer → reference."""
 
     TYPE: ClassVar[str] = "town.standardization.my-number.deposited.v1"
     TOPIC: ClassVar[str] = "standardization.my-numbers"
 
     application_id: UUID
+    revision: int = 1
     references: dict[str, str]
 
 
@@ -45,13 +49,20 @@ class PersonLinked(Reader):
     to_person_id: UUID
 
 
+CROSSED = {State.WITHDRAWN: "decided_after_withdrawal", State.COMPLETED: "decided_otherwise"}
+"""Where a decision comes too late to move anything, and the flag by which a clerk sees that it came."""
+
+
 def application_consumers(clock: Clock) -> list[Consumer]:
     """The consumers of this slice."""
 
     async def decided(session: AsyncSession, event: Received[RecordDecided]) -> None:
         application = await _locked(session, event.data.application_id)
         if application is None or application.decision == event.data.result:
-            return  # withdrawn and erased, or told before
+            return  # erased, or told before
+        if application.state in CROSSED:
+            _flag(application, CROSSED[State(application.state)])
+            return
         now = clock.now()
         approved = event.data.result == "approved"
         await service.settle(
@@ -67,8 +78,8 @@ def application_consumers(clock: Clock) -> list[Consumer]:
 
     async def deposited(session: AsyncSession, event: Received[MyNumbersDeposited]) -> None:
         application = await _locked(session, event.data.application_id)
-        if application is None:
-            return
+        if application is None or application.revision != event.data.revision:
+            return  # other content stands there now, with numbers the vault has yet to take
         references = event.data.references
         application.my_numbers = [
             {"pointer": n["pointer"], "role": n["role"], "reference": references[n["pointer"]]}
@@ -85,6 +96,15 @@ def application_consumers(clock: Clock) -> list[Consumer]:
         Consumer(name="procedures.my-numbers", service="procedures", handlers={MyNumbersDeposited: deposited}),
         Consumer(name="procedures.persons", service="procedures", handlers={PersonLinked: linked}),
     ]
+
+
+def _flag(application: Application, flag: str) -> None:
+    """Mark an application for a clerk; the same mark twice is one."""
+    if flag in application.flags:
+        return
+    application.version += 1
+    application.flags = [*application.flags, flag]
+    log.warning("decision_crossed", application_id=str(application.id), flag=flag)
 
 
 async def _locked(session: AsyncSession, application_id: UUID) -> Application | None:

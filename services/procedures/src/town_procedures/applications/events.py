@@ -91,6 +91,14 @@ class ApplicationCorrectionReceived(ApplicationEvent):
     TYPE: ClassVar[str] = "town.procedures.application.correction_received.v1"
 
 
+class ApplicationRevised(ApplicationEvent):
+    """差替: other content took the place of what others may hold a copy of; ``revision`` counts the contents."""
+
+    TYPE: ClassVar[str] = "town.procedures.application.revised.v1"
+
+    revision: int
+
+
 class ApplicationPostponed(ApplicationEvent):
     """延期通知: the expected date has moved."""
 
@@ -167,6 +175,7 @@ PUBLISHED: tuple[type[ApplicationEvent], ...] = (
     ApplicationReviewStarted,
     ApplicationCorrectionRequested,
     ApplicationCorrectionReceived,
+    ApplicationRevised,
     ApplicationPostponed,
     ApplicationDrafted,
     ApplicationApproved,

@@ -7,18 +7,23 @@ from uuid import UUID
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from town_kit.messaging import outbox
 from town_kit.writing import touch
 from town_procedures.applications import submit
+from town_procedures.applications.domain import State
+from town_procedures.applications.events import ApplicationRevised
 from town_procedures.applications.models import Application, ApplicationDocument, ApplicationParty
 
 REVISED = "revised"
+BEFORE_ACCEPTANCE = frozenset({State.PENDING_VERIFICATION, State.SUBMITTED})
 
 
 async def revise(session: AsyncSession, application: Application, submission: submit.Submission) -> list[UUID]:
     """Make a submission the current content of an application; answers the blobs it no longer holds.
 
-    Reference, number and 到達 stay as they are; a mark of 支援措置 stays with its party. No event tells it: nothing
-    has moved, and whoever needs the content fetches it when the application is accepted.
+    Reference, number and 到達 stay as they are; a mark of 支援措置 stays with its party. Nothing has moved, so before
+    acceptance no event tells it: whoever needs the content fetches it then. From acceptance on an event does, because
+    the core system has the content before it.
     """
     parties = _still_protected(submission.parties, application)
     application.version += 1
@@ -40,6 +45,8 @@ async def revise(session: AsyncSession, application: Application, submission: su
     await session.execute(delete(ApplicationParty).where(ApplicationParty.application_id == application.id))
     session.add_all(submit.party_rows(application, parties))
     session.add_all(submit.document_rows(application.id, submission.documents))
+    if application.state not in BEFORE_ACCEPTANCE:
+        outbox.add(session, ApplicationRevised(**application.facts(), revision=application.revision), application)
     touch(session, subjects=[p.person_id for p in parties if p.person_id], fields=("answers",))
     return released
 

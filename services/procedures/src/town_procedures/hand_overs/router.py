@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from pydantic import Field
+
 from town_kit.auth import SERVICE
 from town_kit.clock import japan_date
 from town_kit.problems import NotFound
@@ -38,6 +40,7 @@ class HandOver(Output):
     """基幹業務システムへの引渡し。個人番号は暗号化されたまま渡します。"""
 
     application_id: UUID
+    revision: int = Field(description="何番目の内容か（差替のたびに増える）")
     reference: str
     receipt_number: str | None
     procedure_code: str
@@ -69,6 +72,7 @@ async def read_hand_over(application_id: UUID, tx: Tx, actor: Actor, wired: Wire
     on = japan_date(application.received_at)
     return HandOver(
         application_id=application.id,
+        revision=application.revision,
         reference=application.reference,
         receipt_number=application.receipt_number,
         procedure_code=application.procedure_code,

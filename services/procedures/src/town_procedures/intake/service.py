@@ -13,14 +13,20 @@ from town_kit.blobs import Recipient
 from town_kit.problems import JpkiStatusUnavailable, Problem
 from town_kit.uploads import Upload
 from town_procedures import applications, quarantined_packages, raw_packages
-from town_procedures.applications import Application, DocumentRef, RevisionNeedsClerk, State, Submission
+from town_procedures.applications import (
+    BEFORE_ACCEPTANCE,
+    Application,
+    DocumentRef,
+    RevisionNeedsClerk,
+    State,
+    Submission,
+)
 from town_procedures.intake import repository
 from town_procedures.intake.prepare import Delivery, Prepared
 from town_procedures.ports import Ports
 from town_procedures.quarantined_packages import QuarantinedPackage
 from town_procedures.raw_packages import RawPackage
 
-BEFORE_ACCEPTANCE = frozenset({State.PENDING_VERIFICATION, State.SUBMITTED})
 BEFORE_THE_DECISION = BEFORE_ACCEPTANCE | {State.ACCEPTED, State.IN_REVIEW, State.CORRECTION_REQUESTED}
 
 

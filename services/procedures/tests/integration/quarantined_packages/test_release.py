@@ -143,6 +143,10 @@ async def test_a_clerk_lets_other_content_replace_an_accepted_application(portal
     assert (await hand_in(portal, released(portal, view, package))).json()["outcome"] == "received"
     (row,) = await portal.applications()
     assert (row.state, row.revision, row.answers["claim_date"]) == ("accepted", 2, "2026-10-06")
+    assert (await portal.events(str(row.id)))[-1] == "application.revised"
+    query = "SELECT data FROM outbox WHERE key = :key AND type LIKE '%revised.v1'"
+    [told] = await portal.api.rows(query, key=row.id)
+    assert json.loads(bytes(told.data))["revision"] == 2
 
 
 async def test_a_package_that_can_be_taken_when_it_comes_again_needs_no_clerk(portal: Any, authority: Any) -> None:

@@ -59,11 +59,12 @@ class HeldNumber(BaseModel):
 
 
 class HandOver(BaseModel):
-    """引渡し: an accepted application as procedures gives it."""
+    """引渡し: an accepted application as procedures gives it; ``revision`` counts its contents."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     application_id: UUID
+    revision: int = 1
     reference: str
     receipt_number: str | None = None
     procedure_code: str

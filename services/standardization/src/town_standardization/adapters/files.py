@@ -25,6 +25,7 @@ class FileLayout(BaseModel):
         linkage_ids: 連携ID of each group, by its list name; ``main`` for the main group.
         encoding: character set; what it does not know is refused, never dropped.
         byte_order_mark: whether a UTF-8 file begins with one.
+        withdrawal_column: name of the column that says 1 where the application was withdrawn (取下げ), else 0.
         completion_suffix: name of the empty file that says the data file is complete.
         source: official, observed or ours.
     """
@@ -40,6 +41,7 @@ class FileLayout(BaseModel):
     newline: Literal["\r\n", "\n"] = "\r\n"
     header: bool = True
     quote_all: bool = True
+    withdrawal_column: str = Field("torisage_furagu", pattern=r"^[a-z][a-z0-9_]*$")
     completion_suffix: str = ".done"
     source: Source
 

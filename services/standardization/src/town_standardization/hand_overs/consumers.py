@@ -15,6 +15,7 @@ from town_kit.messaging.consumer import Consumer
 from town_kit.messaging.event import Reader, Received
 from town_standardization.hand_overs.domain import State
 from town_standardization.hand_overs.models import PendingHandOver
+from town_standardization.records import withdraw
 
 HANDED_OVER_IN = frozenset({"accepted", "in_review", "correction_requested"})
 """States of an application in which the core system's work has begun and is not done."""
@@ -56,6 +57,12 @@ class ApplicationCorrectionReceived(ApplicationReader):
     TYPE: ClassVar[str] = "town.procedures.application.correction_received.v1"
 
 
+class ApplicationRevised(ApplicationReader):
+    """差替: other content stands in the application than was fetched."""
+
+    TYPE: ClassVar[str] = "town.procedures.application.revised.v1"
+
+
 class ApplicationWithdrawn(ApplicationReader):
     """取下げ."""
 
@@ -72,8 +79,12 @@ def hand_over_consumers(clock: Clock) -> list[Consumer]:
         if event.data.state in HANDED_OVER_IN:
             since = event.data.state_since
             await _begin(session, event.data, accepted_at=since, due_at=clock.now(), trace=event.traceparent)
+        elif event.data.state == "withdrawn":
+            await _withdraw(session, event.data.application_id, at=clock.now())
 
-    async def corrected(session: AsyncSession, event: Received[ApplicationCorrectionReceived]) -> None:
+    async def changed(
+        session: AsyncSession, event: Received[ApplicationCorrectionReceived] | Received[ApplicationRevised]
+    ) -> None:
         pending = await _locked(session, event.data.application_id)
         if pending is not None and pending.state != State.DROPPED:
             pending.state, pending.wrong, pending.attempts = State.WAITING.value, [], 0
@@ -81,9 +92,7 @@ def hand_over_consumers(clock: Clock) -> list[Consumer]:
             pending.due_at, pending.traceparent = clock.now(), event.traceparent
 
     async def withdrawn(session: AsyncSession, event: Received[ApplicationWithdrawn]) -> None:
-        pending = await _locked(session, event.data.application_id)
-        if pending is not None and pending.state in {State.WAITING, State.HELD}:
-            pending.state = State.DROPPED.value
+        await _withdraw(session, event.data.application_id, at=clock.now())
 
     return [
         Consumer(
@@ -92,7 +101,8 @@ def hand_over_consumers(clock: Clock) -> list[Consumer]:
             handlers={
                 ApplicationAccepted: accepted,
                 ApplicationRepublished: republished,
-                ApplicationCorrectionReceived: corrected,
+                ApplicationCorrectionReceived: changed,
+                ApplicationRevised: changed,
                 ApplicationWithdrawn: withdrawn,
             },
         )
@@ -127,6 +137,14 @@ async def _begin(
         )
     )
     await session.flush()
+
+
+async def _withdraw(session: AsyncSession, application_id: UUID, *, at: datetime) -> None:
+    """Fetch no more, and tell the core system where it can have the record already."""
+    pending = await _locked(session, application_id)
+    if pending is not None:
+        pending.state = State.DROPPED.value
+        await withdraw(session, pending.business_id, pending.reference, at=at)
 
 
 async def _locked(session: AsyncSession, application_id: UUID) -> PendingHandOver | None:

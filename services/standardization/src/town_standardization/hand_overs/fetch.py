@@ -233,7 +233,9 @@ async def _write(ports: Ports, claimed: Claimed, asked: Asked, numbers: Mapping[
             at=now,
         )
         if references:
-            event = MyNumberDeposited(application_id=document.application_id, references=references)
+            event = MyNumberDeposited(
+                application_id=document.application_id, revision=document.revision, references=references
+            )
             outbox.add(session, event, pending)
         openings = [asked.opening(pointer, subjects=_whose(pointer, subjects)) for pointer in numbers]
         await note_openings(session, openings, principal=ports.principal, at=now)

@@ -2,6 +2,6 @@
 
 from town_standardization.records.events import PUBLISHED
 from town_standardization.records.models import Record
-from town_standardization.records.service import acknowledge, write
+from town_standardization.records.service import acknowledge, withdraw, write
 
-__all__ = ["PUBLISHED", "Record", "acknowledge", "write"]
+__all__ = ["PUBLISHED", "Record", "acknowledge", "withdraw", "write"]

@@ -27,6 +27,14 @@ class RecordPrepared(RecordEvent):
     operated_at: datetime
 
 
+class RecordWithdrawn(RecordEvent):
+    """取下げ: the core system can pull that the application was withdrawn, under this 履歴番号."""
+
+    TYPE: ClassVar[str] = "town.standardization.record.withdrawn.v1"
+
+    operated_at: datetime
+
+
 class RecordAcknowledged(RecordEvent):
     """受領: the core system has it."""
 
@@ -45,4 +53,4 @@ class RecordDecided(RecordEvent):
     decided_on: date
 
 
-PUBLISHED: tuple[type[RecordEvent], ...] = (RecordPrepared, RecordAcknowledged, RecordDecided)
+PUBLISHED: tuple[type[RecordEvent], ...] = (RecordPrepared, RecordWithdrawn, RecordAcknowledged, RecordDecided)

@@ -45,8 +45,9 @@ async def _export(ports: Ports, adapter: Adapter, folder: Path) -> int:
         records = await _records(session, run.id)
         serial, begun_at, run_id = run.serial, run.begun_at, run.id
     for group in adapter.groups:
-        rows = [row for record in records for row in _rows(record, group, ports.municipality_code)]
-        raw = csv_file(adapter.file, _columns(group), rows)
+        flag = adapter.file.withdrawal_column
+        rows = [row for record in records for row in _rows(record, group, ports.municipality_code, flag)]
+        raw = csv_file(adapter.file, _columns(group, flag), rows)
         name = adapter.file.file_name(
             municipality=ports.municipality_code, group=group.list or "main", at=begun_at, serial=serial
         )
@@ -85,21 +86,17 @@ async def _records(session: AsyncSession, run_id: UUID) -> Sequence[Record]:
     return (await session.execute(query)).scalars().all()
 
 
-def _rows(record: Record, group: Group, municipality_code: str) -> list[dict[str, Any]]:
-    named = dict(
-        zip(
-            KEY_COLUMNS,
-            (municipality_code, record.key, record.history_number, record.operated_at.isoformat()),
-            strict=True,
-        )
-    )
+def _rows(record: Record, group: Group, municipality_code: str, flag: str) -> list[dict[str, Any]]:
+    at = record.operated_at.isoformat()
+    named = dict(zip(KEY_COLUMNS, (municipality_code, record.key, record.history_number, at), strict=True))
+    named[flag] = "1" if record.withdrawn else "0"
     found = record.content.get(group.list, []) if group.list else [record.content]
     return [{**named, **{k: v for k, v in row.items() if not isinstance(v, list)}} for row in found]
 
 
-def _columns(group: Group) -> list[str]:
-    """The key, then each item with its 縮退 behind it; the same for every file of a group."""
-    columns = list(KEY_COLUMNS)
+def _columns(group: Group, flag: str) -> list[str]:
+    """The key, the mark of 取下げ, then each item with its 縮退 behind it; the same for every file of a group."""
+    columns = [*KEY_COLUMNS, flag]
     for item in group.items:
         columns.append(item.field)
         if item.degraded:

@@ -10,13 +10,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from town_kit.db import Aggregate
 from town_standardization.base import Base
-from town_standardization.records.events import RecordAcknowledged, RecordDecided, RecordPrepared
+from town_standardization.records.events import RecordAcknowledged, RecordDecided, RecordPrepared, RecordWithdrawn
 
 
 class Record(Base, Aggregate):
     """標準レコード. ``key`` and ``history_number`` name it to the core system; ``position`` is its place in the pull.
 
     ``subjects`` are the persons it is about, for the audit. A result is kept with its id, so that a repeat is one.
+    ``withdrawn``: this 履歴番号 says that the application was withdrawn; its content is that of the number before.
     ``withheld``: the core system took this key and number before a restore, so it is not handed out again.
     """
 
@@ -40,11 +41,13 @@ class Record(Base, Aggregate):
     valid_from: Mapped[date | None]
     valid_to: Mapped[date | None]
     export_id: Mapped[UUID | None] = mapped_column(ForeignKey("record_exports.id"))
+    withdrawn: Mapped[bool] = mapped_column(default=False)
     withheld: Mapped[bool] = mapped_column(default=False)
 
-    def prepared(self) -> RecordPrepared:
+    def prepared(self) -> RecordPrepared | RecordWithdrawn:
         """The event that tells it exists."""
-        return RecordPrepared(**self._facts(), operated_at=self.operated_at)
+        kind = RecordWithdrawn if self.withdrawn else RecordPrepared
+        return kind(**self._facts(), operated_at=self.operated_at)
 
     def acknowledge(self, at: datetime) -> RecordAcknowledged | None:
         """The core system has it; null when it said so before."""

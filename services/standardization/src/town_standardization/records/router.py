@@ -12,7 +12,12 @@ from town_standardization.adapters import Adapter
 from town_standardization.base import act_for
 from town_standardization.ports import Wired
 from town_standardization.records import repository, service
-from town_standardization.records.errors import DecidedByStaff, DecidedOtherwise
+from town_standardization.records.errors import (
+    ApplicationWithdrawn,
+    DecidedByStaff,
+    DecidedOtherwise,
+    RecordSuperseded,
+)
 from town_standardization.records.schemas import (
     Acknowledged,
     AcknowledgeRequest,
@@ -39,7 +44,10 @@ def linkage_router(adapter: Adapter) -> TownRouter:
         audit=Audit("record.pull", basis=BASIS, purpose=f"{business_id} 庁内データ連携"),
     )
     async def pull_records(tx: Tx, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> RecordPage:
-        """標準レコードを取得する。前回の next_cursor から続けると、漏れも重なりもありません。"""
+        """標準レコードを取得する。前回の next_cursor から続けると、漏れも重なりもありません。
+
+        申請の差替と取下げは、同じキーの次の履歴番号で届きます。
+        """
         await act_for(tx, business_id)
         begin = decode(cursor, int)
         rows = await repository.after(tx, business_id, begin[0] if begin else 0, limit)
@@ -67,7 +75,7 @@ def linkage_router(adapter: Adapter) -> TownRouter:
         scope=f"{scope}:Create",
         roles=(VENDOR,),
         audit=Audit("record.decide", basis=BASIS, purpose=f"{business_id} 庁内データ連携"),
-        problems=(NotFound, DecidedByStaff, DecidedOtherwise),
+        problems=(NotFound, DecidedByStaff, DecidedOtherwise, ApplicationWithdrawn, RecordSuperseded),
     )
     async def take_result(body: ResultRequest, tx: Tx, wired: Wired) -> ResultView:
         """基幹業務システムの決定を受け取る。申請者への通知と状態はこの決定から進みます。"""

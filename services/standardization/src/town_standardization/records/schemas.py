@@ -19,6 +19,10 @@ class RecordView(Output):
     key: str
     history_number: int
     operated_at: datetime = Field(description="操作年月日・操作時刻")
+    withdrawn: bool = Field(
+        description="取下げ。true のとき、このキーの申請は取り下げられました。審査を止め、決定を送らないでください。"
+        "record は取下げの前の内容です（この形は公開の仕様になく、町が決めたもの。source: ours）"
+    )
     record: dict[str, Any]
 
     @classmethod
@@ -28,6 +32,7 @@ class RecordView(Output):
             key=record.key,
             history_number=record.history_number,
             operated_at=record.operated_at,
+            withdrawn=record.withdrawn,
             record=record.content,
         )
 

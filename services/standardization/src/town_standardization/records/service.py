@@ -1,4 +1,4 @@
-"""Use cases of standard records: write, acknowledge, take the result."""
+"""Use cases of standard records: write, withdraw, acknowledge, take the result."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,12 @@ from town_kit.messaging import outbox
 from town_kit.problems import FieldError, NotFound
 from town_kit.writing import touch
 from town_standardization.records import repository
-from town_standardization.records.errors import DecidedByStaff, DecidedOtherwise
+from town_standardization.records.errors import (
+    ApplicationWithdrawn,
+    DecidedByStaff,
+    DecidedOtherwise,
+    RecordSuperseded,
+)
 from town_standardization.records.models import Record
 
 
@@ -41,29 +46,52 @@ async def write(
     content: Mapping[str, Any],
     at: datetime,
 ) -> Record:
-    """Write a record under its next 履歴番号; the same content again is the same record.
+    """Write a record under its next 履歴番号; the same content again is the same record, and after 取下げ comes none.
 
     One the core system took under that number before a restore is written down as taken and not handed out again.
     """
     await repository.stand_in_line(session, business_id)
     last = await repository.newest(session, business_id, key)
-    if last is not None and last.content == content:
+    if last is not None and (last.withdrawn or last.content == content):
         return last
     record = Record(
-        id=new_id(),
-        version=1,
-        event_sequence=0,
         business_id=business_id,
         key=key,
-        history_number=last.history_number + 1 if last else 1,
         application_id=application_id,
         decided_by=decided_by,
         subjects=list(subjects),
         content=dict(content),
-        operated_at=at,
-        withheld=False,
+        withdrawn=False,
     )
-    taken_at = await repository.taken_before(session, business_id, key, record.history_number)
+    return await _append(session, record, last, at=at)
+
+
+async def withdraw(session: AsyncSession, business_id: str, key: str, *, at: datetime) -> Record | None:
+    """取下げ: say under the next 履歴番号 that the application was withdrawn; None where no record was ever written.
+
+    The content is repeated, as the row of a deletion is in the files; that form is ours.
+    """
+    await repository.stand_in_line(session, business_id)
+    last = await repository.newest(session, business_id, key)
+    if last is None or last.withdrawn:
+        return last
+    record = Record(
+        business_id=business_id,
+        key=key,
+        application_id=last.application_id,
+        decided_by=last.decided_by,
+        subjects=list(last.subjects),
+        content=dict(last.content),
+        withdrawn=True,
+    )
+    return await _append(session, record, last, at=at)
+
+
+async def _append(session: AsyncSession, record: Record, last: Record | None, *, at: datetime) -> Record:
+    record.id, record.version, record.event_sequence = new_id(), 1, 0
+    record.history_number = last.history_number + 1 if last else 1
+    record.operated_at, record.withheld = at, False
+    taken_at = await repository.taken_before(session, record.business_id, record.key, record.history_number)
     session.add(record)
     outbox.add(session, record.prepared(), record)
     if taken_at is not None:
@@ -114,6 +142,8 @@ async def take_result(
         NotFound: there is no such record.
         DecidedByStaff: the procedure is decided by the town's staff.
         DecidedOtherwise: another decision stands already.
+        ApplicationWithdrawn: the applicant has taken the application back.
+        RecordSuperseded: the record has a later 履歴番号.
     """
     found = await repository.named(session, business_id, [name])
     if not found:
@@ -126,6 +156,7 @@ async def take_result(
         if not _is_same(record, result):
             raise DecidedOtherwise("決定の変更・取消しは町の担当課に連絡してください。")
         return record
+    await _still_open(session, record)
     acknowledged = record.acknowledge(at)
     if acknowledged is not None:  # who decides has it
         outbox.add(session, acknowledged, record)
@@ -134,6 +165,16 @@ async def take_result(
         setattr(record, field, getattr(result, field))
     outbox.add(session, record.decided(), record)
     return record
+
+
+async def _still_open(session: AsyncSession, record: Record) -> None:
+    last = await repository.newest(session, record.business_id, record.key)
+    if last is not None and last.withdrawn:
+        raise ApplicationWithdrawn(
+            "取り下げられた申請です。審査を止め、取下げの履歴番号の標準レコードを取得して受領を知らせてください。"
+        )
+    if last is not None and last.history_number != record.history_number:
+        raise RecordSuperseded("最新の履歴番号の標準レコードを取得し、その内容で決定して送ってください。")
 
 
 def _is_same(record: Record, result: Result) -> bool:
