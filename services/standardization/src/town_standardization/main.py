@@ -9,6 +9,7 @@ from town_kit.settings import Zone
 from town_standardization import my_numbers, records, wiring
 from town_standardization.addressees.consumers import addressee_consumers
 from town_standardization.addressees.router import numbering_router
+from town_standardization.free_texts.router import router as free_texts
 from town_standardization.hand_overs import fetch_batch
 from town_standardization.hand_overs.consumers import hand_over_consumers
 from town_standardization.hand_overs.router import router as hand_overs
@@ -42,6 +43,7 @@ def create_service(settings: StandardizationSettings, *, clock: Clock | None = N
             *(linkage_router(adapter) for adapter in ports.adapters),
             numbering_router(settings.numbering_path),
             number_searches,
+            free_texts,
             hand_overs,
         ),
         consumers=(*hand_over_consumers(clock), *addressee_consumers(), *release_consumers(clock)),

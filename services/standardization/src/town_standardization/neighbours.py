@@ -34,7 +34,18 @@ class Procedures:
         Raises:
             DependencyUnavailable: procedures does not answer, or refuses.
         """
-        answer = await self.client.get(f"/v1/applications/{application_id}/hand-over")
+        return await self._read(f"/v1/applications/{application_id}/hand-over")
+
+    async def sealed_texts(self, application_id: UUID) -> Mapping[str, Any] | None:
+        """The free texts of an application that are encrypted to the vault, or None where there is no such application.
+
+        Raises:
+            DependencyUnavailable: procedures does not answer, or refuses.
+        """
+        return await self._read(f"/v1/applications/{application_id}/sealed-texts")
+
+    async def _read(self, path: str) -> Mapping[str, Any] | None:
+        answer = await self.client.get(path)
         if answer.status_code == 404:
             return None
         if answer.status_code != 200:

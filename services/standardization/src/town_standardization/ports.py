@@ -31,6 +31,18 @@ class ApplicationSource(Protocol):
         ...
 
 
+class TextSource(Protocol):
+    """Where free texts lie that hold a number and were encrypted to the vault whole."""
+
+    async def sealed_texts(self, application_id: UUID) -> Mapping[str, Any] | None:
+        """``business_id``, ``persons`` and ``texts`` (pointer, jwe) of an application, or None where there is none.
+
+        Raises:
+            DependencyUnavailable: nobody answers.
+        """
+        ...
+
+
 class PersonSource(Protocol):
     """Where the 宛名番号 of a person is known."""
 
@@ -79,6 +91,7 @@ class Ports:
     clock: Clock
     adapters: Registry
     applications: ApplicationSource
+    texts: TextSource
     persons: PersonSource
     packages: PackageDesk
     package_profile: PackageProfile

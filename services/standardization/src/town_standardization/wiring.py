@@ -78,11 +78,13 @@ def ports(
     asking = tokens(settings, clock)
     identity = neighbour("identity", settings.addresses["identity"], asking)
     procedures = neighbour("procedures", settings.addresses["procedures"], asking)
+    applications = Procedures(procedures)
     return Ports(
         database=db,
         clock=clock,
         adapters=adapters(settings),
-        applications=Procedures(procedures),
+        applications=applications,
+        texts=applications,
         persons=Identity(identity),
         packages=Packages(procedures),
         package_profile=load_profile(settings.package_profile),

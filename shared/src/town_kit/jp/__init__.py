@@ -4,7 +4,7 @@ from town_kit.jp.addresses import Address
 from town_kit.jp.ages import attained_on, fiscal_year_end_after, legal_age
 from town_kit.jp.business_days import BusinessDays
 from town_kit.jp.codes import CorporateNumber, MunicipalityCode
-from town_kit.jp.my_number import MyNumber, contains_my_number
+from town_kit.jp.my_number import MyNumber, contains_my_number, mask_my_numbers
 from town_kit.jp.wareki import Wareki, fiscal_year, fiscal_year_end, fiscal_year_label, fiscal_year_start
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "fiscal_year_label",
     "fiscal_year_start",
     "legal_age",
+    "mask_my_numbers",
 ]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from town_kit.jp import MyNumber, contains_my_number
+from town_kit.jp import MyNumber, contains_my_number, mask_my_numbers
 from town_kit.jp.my_number import check_digit
 
 KNOWN = "123456789018"
@@ -93,3 +93,20 @@ def test_a_number_in_text_is_found_however_it_is_written(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "電話 0768-52-0300", "123456789019", KNOWN + "0", "9" + KNOWN, "令和8年11月24日"])
 def test_other_digits_are_not_taken_for_a_number(text: str) -> None:
     assert not contains_my_number(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("番号は 123456789018 です", "番号は ********9018 です"),
+        ("１２３４－５６７８－９０１８", "********9018"),
+        ("1234\u200b5678\u200b9018", "********9018"),
+        ("書き損じ 123456789019", "書き損じ ********9019"),  # a wrong check digit is a number one digit off
+        ("0000 1234 5678 9018", "********5678 9018"),
+        ("電話 0768520300", "電話 0768520300"),
+        ("なし", "なし"),
+    ],
+)
+def test_a_text_is_shown_without_its_numbers(text: str, shown: str) -> None:
+    assert mask_my_numbers(text) == shown
+    assert not contains_my_number(mask_my_numbers(text))

@@ -1,4 +1,4 @@
-"""The hand-over document over HTTP; only standardization's own client may fetch it."""
+"""The hand-over document and what else is for the vault, over HTTP; only standardization's own client may fetch it."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -56,6 +56,22 @@ class HandOver(Output):
     documents: list[HandOverDocument]
 
 
+class SealedText(Output):
+    """保管庫あてに暗号化した自由記述。"""
+
+    pointer: str
+    jwe: str
+
+
+class SealedTexts(Output):
+    """個人番号らしい数字があった自由記述。保管庫だけが開けます。"""
+
+    application_id: UUID
+    business_id: str
+    persons: list[UUID]
+    texts: list[SealedText]
+
+
 @router.get(
     "/{application_id}/hand-over",
     scope="applications:hand-over",
@@ -89,6 +105,25 @@ async def read_hand_over(application_id: UUID, tx: Tx, actor: Actor, wired: Wire
             HandOverDocument(kind=d.kind, media_type=d.media_type, size=d.size)
             for d in await documents_of(tx, application.id)
         ],
+    )
+
+
+@router.get(
+    "/{application_id}/sealed-texts",
+    scope="applications:hand-over",
+    roles=(SERVICE,),
+    audit=Audit("application.sealed-texts", basis="番号法20条", purpose="自由記述の確認"),
+)
+async def read_sealed_texts(application_id: UUID, tx: Tx, actor: Actor) -> SealedTexts:
+    """個人番号らしい数字があった自由記述を、保管庫だけが開ける形で渡す。"""
+    application = await find_one(tx, application_id, actor)
+    texts = [n for n in application.my_numbers if n["role"] == TEXT_ROLE]
+    touch(tx, subjects=persons(application), fields=tuple(text["pointer"] for text in texts))
+    return SealedTexts(
+        application_id=application.id,
+        business_id=application.business_id,
+        persons=persons(application),
+        texts=[SealedText(pointer=text["pointer"], jwe=text["jwe"]) for text in texts],
     )
 
 

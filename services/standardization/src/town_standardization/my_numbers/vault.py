@@ -60,6 +60,17 @@ class Vault:
         except (TokenRefused, ValueError):
             raise NumberRefused from None
 
+    def open_text(self, token: str) -> str:
+        """The free text that was encrypted to the vault. The caller writes the audit record of the opening first.
+
+        Raises:
+            NumberRefused: it is not for the vault, or was changed.
+        """
+        try:
+            return self.keys.decrypt(token).decode()
+        except (TokenRefused, ValueError):
+            raise NumberRefused from None
+
     def seal(self, row: UUID, number: MyNumber) -> tuple[bytes, bytes]:
         """Wrapped key and sealed number for the row with that id."""
         key, first, second = AESGCM.generate_key(256), os.urandom(_NONCE), os.urandom(_NONCE)
