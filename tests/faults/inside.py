@@ -19,10 +19,10 @@ from rich.console import Console
 from town_kit.settings import Zone
 from town_onebox import distributed
 from town_onebox.assembly import Process, Town
+from town_onebox.choices import Choices
 from town_onebox.distributed import Arrangement
 from town_onebox.registry import ENTRIES
 from town_onebox.supervisor import Part, end_with_parent
-from town_onebox.town import Choices
 
 LONGEST_PAUSE = 0.5  # one process is killed again and again here, which is not its own fault
 

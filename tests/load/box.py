@@ -26,10 +26,10 @@ from rich.console import Console
 
 from town_onebox import town as onebox
 from town_onebox.assembly import Process, Town
+from town_onebox.choices import Choices
 from town_onebox.registry import BY_NAME
 from town_onebox.serving import run as serve
 from town_onebox.supervisor import Part
-from town_onebox.town import Choices
 
 READY_SECONDS = 60.0
 DRAIN_AT_MOST = 180.0

@@ -11,19 +11,16 @@ from rich.console import Console
 
 from town_kit.db.server_files import NoServer
 from town_kit.messaging.kafka_node import NoKafka
-from town_kit.settings import Zone
 from town_onebox import distributed, operate, town
 from town_onebox.assembly import Town
+from town_onebox.choices import LOOPBACK, Choices, chosen
 from town_onebox.journey.run import journey
+from town_onebox.options import Environment, Host, Sandbox, Zones
 from town_onebox.recovery import commands
 from town_onebox.supervisor import Part
-from town_onebox.town import Choices
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="The whole town on one box."
-)
-Directory = Annotated[Path, typer.Option(help="where everything is kept")]
-Zones = Annotated[list[Zone] | None, typer.Option(help="run these zones only (again for each)")]
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="一台で動く町")
+Directory = Annotated[Path, typer.Option(help="町の場所")]
 
 
 class Mode(StrEnum):
@@ -37,36 +34,38 @@ class Mode(StrEnum):
 def serve(
     directory: Directory = Path(".town"),
     zones: Zones = None,
-    host: Annotated[str, typer.Option(help="address the gateway listens on")] = "127.0.0.1",
-    environment: Annotated[str, typer.Option(help="development or production")] = "production",
-    sandbox: Annotated[bool, typer.Option(help="bring the simulated outside world along")] = False,
+    host: Host = None,
+    environment: Environment = None,
+    sandbox: Sandbox = None,
 ) -> None:
-    """Serve the town, without a journey."""
-    chosen = Choices(directory, frozenset(zones or Zone), host, sandbox, environment)
-    sys.exit(town.run(chosen, Console(stderr=True)))
+    """町を動かす(試験用の申請は流さない)。付けない項目は前回の起動と同じです。"""
+    given = chosen(
+        directory, zones=frozenset(zones) if zones else None, host=host, sandbox=sandbox, environment=environment
+    )
+    sys.exit(town.run(given, Console(stderr=True)))
 
 
 @app.command()
 def run(
     directory: Directory = Path(".town"),
-    mode: Annotated[Mode, typer.Option(help="onebox or distributed")] = Mode.ONEBOX,
-    once: Annotated[bool, typer.Option("--once", help="end after the journey: 0 if every hop answered")] = False,
-    host: Annotated[str, typer.Option(help="address the gateway listens on")] = "127.0.0.1",
+    mode: Annotated[Mode, typer.Option(help="onebox(一台)または distributed(サービスごとに 1 プロセス)")] = Mode.ONEBOX,
+    once: Annotated[bool, typer.Option("--once", help="一巡で終わる(全工程が答えれば 0)")] = False,
+    host: Annotated[str, typer.Option(help="gateway が待ち受けるアドレス")] = LOOPBACK,
 ) -> None:
-    """Start the town with the sandbox, send one application through it, and serve until Ctrl-C."""
+    """試験用の町を模擬の外部とともに動かし、申請を一件、全工程に通す。Ctrl-C で止まります。"""
     console = Console()
 
     def last(started: Town) -> list[Part]:
         travel = partial(journey, started, console, once=once, mode=mode.value)
         return [Part("journey", travel, terminal=True, final=once)]
 
-    chosen = Choices(directory, host=host)
-    sys.exit((distributed.run if mode is Mode.DISTRIBUTED else town.run)(chosen, console, last))
+    trial = Choices(directory, host=host)
+    sys.exit((distributed.run if mode is Mode.DISTRIBUTED else town.run)(trial, console, last))
 
 
 @app.command()
 def reset(directory: Directory = Path(".town")) -> None:
-    """Remove the town's data and secrets."""
+    """町のデータと鍵をすべて消す。"""
     town.reset(directory)
 
 
@@ -75,10 +74,10 @@ def reset(directory: Directory = Path(".town")) -> None:
 )
 def service(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="procedures, identity, …")],
+    name: Annotated[str, typer.Argument(help="サービスの名前(procedures、identity など)")],
     directory: Directory = Path(".town"),
 ) -> None:
-    """Run a command of one service with its settings here: service procedures dead-letters list."""
+    """サービスのコマンドを、この町の設定で実行する。例: service procedures dead-letters list"""
     operate.run(directory, name, context.args)
 
 

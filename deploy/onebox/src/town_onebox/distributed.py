@@ -20,12 +20,13 @@ from town_kit.messaging.kafka_node import KafkaNode, start_kafka
 from town_kit.settings import Zone
 from town_onebox import sandbox, secrets, vault_user
 from town_onebox.assembly import Town
+from town_onebox.choices import Choices, refuse_unsafe
 from town_onebox.place import Place
 from town_onebox.recovery.state import refuse_unreconciled
 from town_onebox.registry import ENTRIES, Entry
 from town_onebox.sockets import Ports
 from town_onebox.supervisor import LONGEST_PAUSE, Part, Supervisor, become
-from town_onebox.town import PUBLIC_PORT, VAULT_PORT, WORKER_NICE, Choices, DatabaseServer, in_child, overrides, set_up
+from town_onebox.town import PUBLIC_PORT, VAULT_PORT, WORKER_NICE, DatabaseServer, in_child, overrides, set_up
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def run(
     """Start every service as processes of its own and serve until a signal; the exit code."""
     arranged = arranged or Arrangement()
     place = Place(choices.directory.resolve())
+    refuse_unsafe(choices)
     refuse_unreconciled(place)
     place.make()
     account, separation = vault_user.account()

@@ -99,6 +99,11 @@ class Place:
         return self.directory / "ports.json"
 
     @property
+    def served(self) -> Path:
+        """How the town was served last: zones, address, sandbox, environment."""
+        return self.directory / "served.json"
+
+    @property
     def restored(self) -> Path:
         """Written by a restore: from when the data is, and whether it was compared with the outside."""
         return self.directory / "restored.json"

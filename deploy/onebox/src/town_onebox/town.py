@@ -7,18 +7,19 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 from rich.console import Console
 
 from town_kit.db import server
 from town_kit.db.server_files import Account, NoServer, account_for_server, data_directory
 from town_kit.settings import Zone
 from town_onebox import clients, databases, processes, sandbox, secrets, vault_user
-from town_onebox.assembly import LOG_DATABASES, Town
+from town_onebox.assembly import LOG_DATABASES, Process, Town
+from town_onebox.choices import Choices, keep, refuse_unsafe
 from town_onebox.core_systems import core_systems
 from town_onebox.place import Place
 from town_onebox.recovery.state import refuse_unreconciled
@@ -26,41 +27,9 @@ from town_onebox.registry import ENTRIES
 from town_onebox.sockets import Ports, listen_at
 from town_onebox.supervisor import Part, Supervisor
 
-WEB_PROCESSES = 2
 WORKER_NICE = 7
 PUBLIC_PORT = 8080
 VAULT_PORT = 8090
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What whoever starts the town decides.
-
-    Attributes:
-        directory: where everything is kept.
-        zones: which zones run here.
-        host: the address the gateway listens on.
-        sandbox: bring the outside world along.
-        environment: development or production.
-        web_processes: how many processes answer requests.
-    """
-
-    directory: Path
-    zones: frozenset[Zone] = frozenset(Zone)
-    host: str = "127.0.0.1"
-    sandbox: bool = True
-    environment: str = "development"
-    web_processes: int = WEB_PROCESSES
-
-
-def refuse_unsafe(choices: Choices) -> None:
-    """Raises ``ValueError`` for what a production profile must not do."""
-    if choices.environment != "production":
-        return
-    if {Zone.INTERNET, Zone.LGWAN} <= choices.zones:
-        raise ValueError("production: INTERNET and LGWAN do not run in one process; start one machine per zone")
-    if choices.sandbox:
-        raise ValueError("production: there is no sandbox; name the real counterparts in town.yaml")
 
 
 def run(choices: Choices, console: Console, last: Callable[[Town], Sequence[Part]] = lambda _: ()) -> int:
@@ -79,6 +48,8 @@ def run(choices: Choices, console: Console, last: Callable[[Town], Sequence[Part
     database = DatabaseServer(place, choices.environment)
     try:
         in_child(lambda: set_up(place, choices, account, database.server.admin_dsn, console))
+        in_child(lambda: refuse_unready(choices))
+        keep(choices)
         console.print(f"  {separation}", style="dim")
         ports = Ports(place.ports)
         public, known = _public_sockets(ports, choices), overrides(place)
@@ -107,6 +78,41 @@ def run(choices: Choices, console: Console, last: Callable[[Town], Sequence[Part
         return Supervisor([*parts, *last(town)], place.logs, watch=database.watch).run()
     finally:
         database.stop()
+
+
+def refuse_unready(choices: Choices) -> None:
+    """What can be known to be wrong before anything that cannot be taken back, such as a promotion.
+
+    Makes each service once, so it runs in a child (:func:`in_child`): what is forked later starts clean.
+
+    Raises:
+        ValueError: the choices are unsafe, or ``town.yaml`` does not hold what the services here need.
+        RuntimeError: the town was restored and not compared with the outside, or a profile has gaps.
+    """
+    refuse_unsafe(choices)
+    place = Place(choices.directory.resolve())
+    refuse_unreconciled(place)
+    known = overrides(place)
+    if choices.sandbox:
+        return  # the sandbox says where it is once it runs
+    town = Town(
+        place=place,
+        secrets=secrets.read(place),
+        server=(server.HOST, 0),
+        public_url=_public_url(choices, None, known),
+        vault_url=f"http://{server.HOST}",
+        zones=choices.zones,
+        environment=choices.environment,
+        overrides=known,
+    )
+    for entry in (*town.entries(), *town.entries(vault=True)):
+        try:
+            town.service(entry.name, Process.WORKER)
+        except ValidationError as error:
+            wrong = "、".join(
+                f"{'.'.join(map(str, one['loc']))}({one['msg']})" for one in error.errors(include_input=False)
+            )
+            raise ValueError(f"{entry.name} の設定を town.yaml で直してください: {wrong}") from None
 
 
 def set_up(place: Place, choices: Choices, vault: Account, admin_dsn: str, console: Console) -> None:
@@ -143,6 +149,8 @@ def in_child(work: Callable[[], None]) -> None:
         try:
             work()
             code = 0
+        except (ValueError, RuntimeError) as failure:
+            print(f"{type(failure).__name__}: {failure}", file=sys.stderr)
         except BaseException:
             traceback.print_exc()
         finally:
@@ -150,7 +158,7 @@ def in_child(work: Callable[[], None]) -> None:
             sys.stderr.flush()
             os._exit(code)
     if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]):
-        raise RuntimeError("the town could not be set up; the reason stands above")
+        raise RuntimeError("町の準備ができませんでした。理由は上に出ています。")
 
 
 class DatabaseServer:
@@ -190,9 +198,14 @@ def _public_sockets(ports: Ports, choices: Choices) -> dict[str, list[socket.soc
 
 
 def _public_url(
-    choices: Choices, public: Mapping[str, Sequence[socket.socket]], known: Mapping[str, Mapping[str, Any]]
+    choices: Choices, public: Mapping[str, Sequence[socket.socket]] | None, known: Mapping[str, Mapping[str, Any]]
 ) -> str:
     """Where the town is seen from outside: what ``town.yaml`` says, else this machine's own gateway.
+
+    Args:
+        choices: which zones run here, and on which address.
+        public: the bound sockets; None before any is bound.
+        known: the settings in ``town.yaml``.
 
     Raises:
         ValueError: the gateway is elsewhere and nobody said where.
@@ -200,9 +213,9 @@ def _public_url(
     named = known.get("town", {}).get("public_url")
     if named:
         return str(named)
-    if "gateway" not in public:
-        raise ValueError("the gateway runs elsewhere: name it in town.yaml as town: {public_url: https://…}")
-    return _url(choices.host, public["gateway"][0])
+    if Zone.INTERNET not in choices.zones:
+        raise ValueError("gateway は別の機械で動きます。town.yaml に town: {public_url: https://…} を書いてください。")
+    return f"http://{choices.host}" if public is None else _url(choices.host, public["gateway"][0])
 
 
 def _web(
@@ -239,9 +252,19 @@ def _url(host: str, listening: socket.socket) -> str:
 
 
 def overrides(place: Place) -> dict[str, dict[str, Any]]:
-    """The settings in ``town.yaml``, by service; for real counterparts and for what a town wants otherwise."""
+    """The settings in ``town.yaml``, by service; for real counterparts and for what a town wants otherwise.
+
+    Raises:
+        ValueError: the file is no YAML.
+    """
     path = place.directory / "town.yaml"
-    return dict(yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"({mark.line + 1} 行目)" if mark else ""
+        raise ValueError(f"{path} が YAML として読めません{where}。") from None
+    return dict(found or {})
 
 
 def reset(directory: Path) -> None:

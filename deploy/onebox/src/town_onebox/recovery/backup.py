@@ -75,7 +75,7 @@ def backup(directory: Path, to: Path, keys_to: Path, tell: Tell) -> Manifest:
             raise NotPossible(f"{folder} はもうあります。控えは上書きしません。新しい名前にしてください。")
     with running(place) as port:
         made = secrets.read(place)
-        asyncio.run(provision.backup_role(admin_dsn(place, port), BACKUP_ROLE, made.backup_password, secrets.DATABASES))
+        asyncio.run(_role(admin_dsn(place, port), made.backup_password))
         version = asyncio.run(_major(admin_dsn(place, port)))
         to.mkdir(parents=True, mode=0o755)
         try:
@@ -110,6 +110,16 @@ def _take(place: Place, port: int, version: str, password: str, to: Path, keys_t
     tell(f"控え: {to}({size / 1e6:,.1f} MB、データベース {len(contents)}、{rows:,} 行)")
     tell(f"鍵の控え: {keys_to}({count} 個)。控えとは別の場所に移し、金庫に入れてください。")
     return made
+
+
+async def _role(dsn: str, password: str) -> None:
+    """The backup role reads what stands here: one machine may hold one zone."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        names = {row[0] for row in await connection.fetch("SELECT datname FROM pg_database")}
+    finally:
+        await connection.close()
+    await provision.backup_role(dsn, BACKUP_ROLE, password, [name for name in secrets.DATABASES if name in names])
 
 
 async def _major(dsn: str) -> str:

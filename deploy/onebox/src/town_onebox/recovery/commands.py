@@ -9,11 +9,12 @@ from rich.console import Console
 
 from town_kit.restoring import Entries, Lists
 from town_onebox import town
+from town_onebox.choices import chosen
+from town_onebox.options import Environment, Host, Sandbox, Zones
 from town_onebox.place import Place
 from town_onebox.recovery import lists, reconcile, standby
 from town_onebox.recovery.backup import NotPossible, backup
 from town_onebox.recovery.restore import restore
-from town_onebox.town import Choices
 
 Directory = Annotated[Path, typer.Option(help="町の場所")]
 _console = Console(stderr=True)
@@ -86,13 +87,18 @@ def release_command(of: Annotated[Path, typer.Option(help="本番の町の場所
 def promote_command(
     directory: Annotated[Path, typer.Option(help="待機系の場所")],
     primary: Annotated[Path | None, typer.Option(help="本番の町の場所(まだ答えるなら昇格しない)")] = None,
-    host: Annotated[str, typer.Option(help="address the gateway listens on")] = "127.0.0.1",
-    environment: Annotated[str, typer.Option(help="development or production")] = "production",
-    sandbox: Annotated[bool, typer.Option(help="bring the simulated outside world along")] = False,
+    zones: Zones = None,
+    host: Host = None,
+    environment: Environment = None,
+    sandbox: Sandbox = None,
 ) -> None:
-    """待機系を本番にして、そのまま町を動かす。"""
-    place = standby.promote(directory, _tell, primary=primary)
-    sys.exit(town.run(Choices(place.directory, host=host, sandbox=sandbox, environment=environment), _console))
+    """待機系を本番にして、そのまま町を動かす。付けない項目は、本番の町の起動のしかたに従います。"""
+    given = chosen(
+        directory, zones=frozenset(zones) if zones else None, host=host, sandbox=sandbox, environment=environment
+    )
+    town.in_child(lambda: town.refuse_unready(given))  # a promotion cannot be taken back
+    standby.promote(directory, _tell, primary=primary)
+    sys.exit(town.run(given, _console))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -21,6 +21,7 @@ def _sources(place: Place) -> list[Path]:
         place.vault_public_key,
         place.clients,
         place.directory / "town.yaml",
+        place.served,
         place.postgres / "postgres.password",
         place.ports,
     ]

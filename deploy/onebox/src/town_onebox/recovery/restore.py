@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import asyncpg
@@ -18,7 +18,7 @@ from town_onebox.recovery.backup import NotPossible, Tell
 from town_onebox.recovery.examine import examine
 from town_onebox.recovery.manifest import BackupUnsound, Contents, Manifest
 from town_onebox.recovery.state import Restored
-from town_onebox.registry import ENTRIES
+from town_onebox.registry import ENTRIES, Entry
 from town_onebox.town import DatabaseServer
 
 
@@ -61,7 +61,8 @@ def _bring_up(place: Place, backup: Manifest, tell: Tell) -> None:
         port = database.server.port
         _compare(backup.databases, examine(port, secrets.read(place).backup_password))
         tell("4/4 控えのあとで使われたかもしれない番号を飛ばしています")
-        skipped = asyncio.run(_skip(place, port))
+        here = [entry for entry in ENTRIES if entry.name in backup.databases]
+        skipped = asyncio.run(_skip(place, port, here))
         for line in skipped:
             tell(f"    {line}")
     finally:
@@ -78,16 +79,16 @@ def _compare(wanted: Mapping[str, Contents], found: Mapping[str, Contents]) -> N
             contents.revision,
         ):
             raise BackupUnsound(f"戻したデータベース {name} が目録と違います(行数・監査記録・スキーマ)。")
-    for entry in ENTRIES:
+    for entry in (entry for entry in ENTRIES if entry.name in found):  # one machine may hold one zone
         newest, revision = head(entry.migrations), found[entry.name].revision
         if newest is None or revision is None or revision > newest:
             raise BackupUnsound(f"{entry.name} のスキーマ {revision} は、この版({newest})より新しいものです。")
 
 
-async def _skip(place: Place, port: int) -> list[str]:
+async def _skip(place: Place, port: int, here: Sequence[Entry]) -> list[str]:
     told = []
     passwords = {**secrets.read(place).databases, **secrets.read_vault(place).databases}
-    for entry in ENTRIES:
+    for entry in here:
         dsn = server.dsn(server.HOST, port, f"{entry.name}_owner", passwords[entry.name].owner, entry.name)
         connection = await asyncpg.connect(dsn)
         try:
@@ -105,5 +106,5 @@ def _clear(place: Place, data: Path | None) -> None:
         shutil.rmtree(data.parent, ignore_errors=True)
     for path in (place.postgres, place.keys, place.vault):
         shutil.rmtree(path, ignore_errors=True)
-    for path in (place.secrets, place.vault_public_key, place.clients, place.ports, place.restored):
+    for path in (place.secrets, place.vault_public_key, place.clients, place.ports, place.served, place.restored):
         path.unlink(missing_ok=True)

@@ -9,13 +9,14 @@ import pytest
 from rich.console import Console
 
 from town_onebox import testing, town, vault_user
+from town_onebox.choices import Choices
 from town_onebox.place import Place
 from town_onebox.recovery import manifest, state
 from town_onebox.recovery.backup import NotPossible, backup
 from town_onebox.recovery.manifest import BackupUnsound, Manifest
 from town_onebox.recovery.reconcile import reconcile
 from town_onebox.recovery.restore import restore
-from town_onebox.town import Choices, DatabaseServer
+from town_onebox.town import DatabaseServer
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("recovery")]
 

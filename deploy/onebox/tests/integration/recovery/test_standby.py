@@ -17,10 +17,11 @@ from rich.console import Console
 
 from town_kit.db import server
 from town_onebox import testing, town, vault_user
+from town_onebox.choices import Choices
 from town_onebox.place import Place
 from town_onebox.recovery import standby
 from town_onebox.recovery.backup import NotPossible, admin_dsn
-from town_onebox.town import Choices, DatabaseServer
+from town_onebox.town import DatabaseServer
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("recovery")]
 WAITING = "追いかけています"

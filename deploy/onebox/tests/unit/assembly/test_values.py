@@ -11,9 +11,9 @@ from town_kit.db.server_files import Account
 from town_kit.settings import Zone
 from town_onebox import clients, sandbox, secrets, town
 from town_onebox.assembly import LOG_DATABASES, Process, Town
+from town_onebox.choices import Choices, chosen, keep, refuse_unsafe
 from town_onebox.place import Place
 from town_onebox.registry import BY_NAME, ENTRIES
-from town_onebox.town import Choices
 from town_sandbox.main import NAMES
 
 ADDRESSES = {name: f"{'smtp' if name == 'smtp' else 'http'}://127.0.0.1:{n}" for n, name in enumerate(NAMES, start=1)}
@@ -83,14 +83,34 @@ def test_what_the_town_says_in_its_own_file_has_the_last_word(made: Town, tmp_pa
 
 
 def test_production_refuses_the_internet_and_lgwan_in_one_process() -> None:
-    with pytest.raises(ValueError, match="one machine per zone"):
-        town.refuse_unsafe(Choices(Path("x"), environment="production", sandbox=False))
+    with pytest.raises(ValueError, match="ゾーンごとの機械"):
+        refuse_unsafe(Choices(Path("x"), environment="production", sandbox=False))
 
 
 def test_production_refuses_the_sandbox() -> None:
-    with pytest.raises(ValueError, match="no sandbox"):
-        town.refuse_unsafe(Choices(Path("x"), zones=frozenset({Zone.LGWAN}), environment="production"))
+    with pytest.raises(ValueError, match="--sandbox"):
+        refuse_unsafe(Choices(Path("x"), zones=frozenset({Zone.LGWAN}), environment="production"))
 
 
 def test_production_takes_one_zone_with_real_counterparts() -> None:
-    town.refuse_unsafe(Choices(Path("x"), zones=frozenset({Zone.LGWAN}), environment="production", sandbox=False))
+    refuse_unsafe(Choices(Path("x"), zones=frozenset({Zone.LGWAN}), environment="production", sandbox=False))
+
+
+def test_a_town_starts_again_as_it_was_served(tmp_path: Path) -> None:
+    assert chosen(tmp_path) == Choices(tmp_path, sandbox=False, environment="production")
+    keep(Choices(tmp_path, zones=frozenset({Zone.LGWAN}), host="192.0.2.1", sandbox=False, environment="production"))
+    again = chosen(tmp_path)
+    assert (again.zones, again.host, again.sandbox, again.environment) == (
+        frozenset({Zone.LGWAN}),
+        "192.0.2.1",
+        False,
+        "production",
+    )
+    assert chosen(tmp_path, zones=frozenset({Zone.INTERNET})).zones == {Zone.INTERNET}
+
+
+def test_a_town_that_was_served_in_production_is_not_used_for_a_trial(tmp_path: Path) -> None:
+    refuse_unsafe(Choices(tmp_path))
+    keep(Choices(tmp_path, zones=frozenset({Zone.LGWAN}), sandbox=False, environment="production"))
+    with pytest.raises(ValueError, match="本番の町です"):
+        refuse_unsafe(Choices(tmp_path))
