@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
 # Folders have the names of some: without this line make would take them for done.
-.PHONY: help setup run reset test test-fast check lint types imports security lock bench kafka contracts \
+.PHONY: help setup run reset test test-fast check lint types imports dependencies security lock bench kafka contracts \
 	faults contracts-up-to-date contract-lint matrix fuzz sbom audit assumptions assumptions-marked manifests network-policies \
 	deploy-secrets where new-slice format restore-drill site-loss backup restore
 
@@ -49,7 +49,7 @@ test: $(READY) ## run all tests (ARGS="-k word" narrows them)
 test-fast: $(READY) ## run the unit and architecture tests
 	@$(BIN)/python -m pytest $(wildcard */tests/unit services/*/tests/unit deploy/*/tests/unit tests/architecture) $(ARGS)
 
-check: lint types imports security contracts-up-to-date contract-lint matrix assumptions-marked manifests ## lint, types, import rules, security, contracts, manifests
+check: lint types imports dependencies security contracts-up-to-date contract-lint matrix assumptions-marked manifests ## lint, types, import rules, security, contracts, manifests
 
 lint: $(READY)
 	@$(BIN)/ruff check .
@@ -60,6 +60,11 @@ types: $(READY)
 
 imports: $(READY)
 	@$(BIN)/lint-imports --no-cache --no-logo > $(VENV)/imports.txt || { cat $(VENV)/imports.txt; exit 1; }
+
+# What each distribution imports is what it declares.
+dependencies: $(READY)
+	@for each in $(DISTRIBUTIONS); do (cd $$each && $(abspath $(BIN))/deptry --no-ansi src > $(abspath $(VENV))/deptry.txt 2>&1) \
+		|| { echo "$$each:"; cat $(VENV)/deptry.txt; exit 1; }; done
 
 security: $(READY)
 	@$(BIN)/bandit --configfile pyproject.toml --quiet --recursive --severity-level medium $(SOURCES)
