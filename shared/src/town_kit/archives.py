@@ -29,7 +29,6 @@ HEAD = 4096
 CSV = "text/csv"
 _IN_MEMORY = 4 * 1024 * 1024
 _ENCRYPTED = 0x1
-_UTF8 = 0x800
 _STORED_OR_DEFLATED = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
 # What a file begins with → its media type.

@@ -49,7 +49,6 @@ offset has no date and a period of days has no end."""
 
 Int = Annotated[int, Strict()]
 Bool = Annotated[bool, Strict()]
-Yen = Annotated[int, Strict(), Field(ge=0, le=999_999_999_999, description="円")]
 
 
 class Page(Output, Generic[Item]):

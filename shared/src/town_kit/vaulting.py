@@ -4,21 +4,16 @@ Every service of an outer zone holds the vault's *public* key alone. A value enc
 whoever encrypted it, nor by a backup, a log or a copy of that service's database.
 """
 
-import copy
 import hashlib
 import hmac
 import json
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from town_kit.auth.jose import DecryptionKey, PublicKey, TokenRefused, decrypt, encrypt, encryption_key
-from town_kit.jp import MyNumber
-from town_kit.problems import FieldError, ValidationFailed
 
 __all__ = [
-    "ENCRYPTED",
     "TokenRefused",
     "VaultKeys",
     "VaultPrivateKey",
@@ -27,10 +22,7 @@ __all__ = [
     "keyed_digest",
     "load_public_key",
     "save_public_key",
-    "seal_fields",
 ]
-
-ENCRYPTED = "encrypted_to_vault"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,59 +126,3 @@ def keyed_digest(key: bytes, content: bytes) -> bytes:
     A plain hash of twelve digits is guessed in hours.
     """
     return hmac.digest(key, content, hashlib.sha256)
-
-
-def seal_fields(
-    document: Mapping[str, Any], pointers: Collection[str], key: VaultPublicKey, *, sealed_allowed: bool = False
-) -> dict[str, Any]:
-    """A copy of ``document`` in which each My Number named by ``pointers`` is encrypted to the vault.
-
-    A value becomes ``{"encrypted_to_vault": "<JWE>"}``; an absent or null one stays so.
-
-    Args:
-        document: JSON members.
-        pointers: JSON Pointers (RFC 6901); ``*`` stands for every item of a list.
-        key: the vault's public key.
-        sealed_allowed: let a value pass that is encrypted already (a package coming back out of the vault).
-
-    Raises:
-        ValidationFailed: a value is no My Number; the value itself is not told.
-    """
-    sealed = copy.deepcopy(dict(document))
-    errors: list[FieldError] = []
-    for pointer in pointers:
-        steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
-        _seal(sealed, steps, "", key, sealed_allowed, errors)
-    if errors:
-        raise ValidationFailed("個人番号を確認してください。", errors=errors)
-    return sealed
-
-
-def _seal(
-    node: Any, steps: list[str], where: str, key: VaultPublicKey, sealed_allowed: bool, errors: list[FieldError]
-) -> None:
-    step, rest = steps[0], steps[1:]
-    for name in _matching(node, step):
-        value = node[name]
-        place = f"{where}/{str(name).replace('~', '~0').replace('/', '~1')}"
-        if rest:
-            _seal(value, rest, place, key, sealed_allowed, errors)
-        elif value is not None and not (sealed_allowed and _is_sealed(value)):
-            try:
-                node[name] = {ENCRYPTED: key.encrypt(MyNumber.parse(value).reveal().encode())}
-            except (ValueError, TypeError, AttributeError):
-                errors.append(FieldError(place, "checksum", "個人番号の12桁を確認してください。"))
-
-
-def _matching(node: Any, step: str) -> list[Any]:
-    if isinstance(node, dict):
-        return [step] if step in node else []
-    if isinstance(node, list):
-        if step == "*":
-            return list(range(len(node)))
-        return [int(step)] if step.isascii() and step.isdigit() and int(step) < len(node) else []
-    return []
-
-
-def _is_sealed(value: Any) -> bool:
-    return isinstance(value, dict) and value.keys() == {ENCRYPTED} and isinstance(value[ENCRYPTED], str)

@@ -18,20 +18,6 @@ def attained_on(birth: date, years: int) -> date:
     return anniversary - timedelta(days=1)
 
 
-def legal_age(birth: date, on: date) -> int:
-    """Completed years (満年齢) on a day.
-
-    Raises:
-        ValueError: the day lies before the birth.
-    """
-    if on < birth:
-        raise ValueError("before birth")
-    years = on.year - birth.year + 1
-    while years > 0 and attained_on(birth, years) > on:
-        years -= 1
-    return years
-
-
 def fiscal_year_end_after(birth: date, years: int) -> date:
     """The first 31 March on or after the day on which ``years`` are reached (…に達する日以後の最初の三月三十一日)."""
     return fiscal_year_end(fiscal_year(attained_on(birth, years)))

@@ -1,10 +1,6 @@
 """Readings (フリガナ): one form to store, one for machines that know half width only, one to compare by."""
 
-import re
-
 import jaconv
-
-_READING = re.compile(r"[ァ-ヺー・　]+\Z")
 
 
 def katakana(text: str) -> str:
@@ -20,11 +16,6 @@ def hiragana(text: str) -> str:
 def half_width(text: str) -> str:
     """``text`` in 半角カナ with ASCII letters and digits; a voiced kana becomes two characters."""
     return str(jaconv.z2h(katakana(text), kana=True, ascii=True, digit=True))
-
-
-def is_reading(text: str) -> bool:
-    """Whether ``text`` is a reading in full-width katakana (長音, 中黒 and 全角空白 allowed)."""
-    return bool(_READING.match(text))
 
 
 def comparison_key(text: str) -> str:

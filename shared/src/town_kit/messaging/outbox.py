@@ -1,7 +1,7 @@
 """The outbox: an event is a row of the business transaction, and so exists exactly when its cause does.
 
 ``add`` numbers the event on the aggregate's row, which also locks that row: order per key is commit order. The rows
-are written in one statement at the end: by the route through ``flush_pending``, everywhere else by the commit itself.
+are written in one statement at the end: by the route through ``writing``, everywhere else by the commit itself.
 """
 
 from dataclasses import dataclass
@@ -88,21 +88,6 @@ def add(
     )
     session.info.setdefault(PENDING, []).append(row)
     return row
-
-
-def pending_rows(session: AnySession) -> tuple[OutboxRow, ...]:
-    """What was added and is not written yet."""
-    return tuple(session.info.get(PENDING, ()))
-
-
-async def flush_pending(session: AsyncSession) -> int:
-    """Write what was added, in one statement on the driver's connection; returns how many rows."""
-    if not session.info.get(PENDING):
-        return 0
-    await session.flush()
-    connection = await session.connection()
-    driver = (await connection.get_raw_connection()).driver_connection
-    return await _write(session.info, driver)
 
 
 def take(info: dict[Any, Any]) -> tuple[list[Any], ...]:

@@ -1,6 +1,6 @@
 """和暦, 年度, 年齢 and 営業日."""
 
-from datetime import date, timedelta
+from datetime import date
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,6 @@ from town_kit.jp import (
     fiscal_year_end_after,
     fiscal_year_label,
     fiscal_year_start,
-    legal_age,
     wareki,
 )
 
@@ -73,28 +72,6 @@ def test_born_on_the_first_of_april_belongs_to_the_year_before() -> None:
     assert attained_on(date(2008, 4, 1), 18) == date(2026, 3, 31)
     assert fiscal_year_end_after(date(2008, 4, 1), 18) == date(2026, 3, 31)
     assert fiscal_year_end_after(date(2008, 4, 2), 18) == date(2027, 3, 31)
-
-
-def test_an_age_is_reached_on_the_day_before_the_birthday() -> None:
-    birth = date(2000, 2, 29)
-    assert legal_age(birth, date(2026, 2, 27)) == 25
-    assert legal_age(birth, date(2026, 2, 28)) == 26
-    assert legal_age(birth, date(2024, 2, 28)) == 24
-    assert legal_age(date(1990, 6, 15), date(2020, 6, 13)) == 29
-    assert legal_age(date(1990, 6, 15), date(2020, 6, 14)) == 30
-
-
-@given(days, st.integers(0, 40000))
-def test_age_and_day_of_reaching_agree(birth: date, later: int) -> None:
-    on = birth + timedelta(days=min(later, (date(2100, 12, 31) - birth).days))
-    age = legal_age(birth, on)
-    assert age == 0 or attained_on(birth, age) <= on
-    assert on < attained_on(birth, age + 1)
-
-
-def test_a_day_before_birth_has_no_age() -> None:
-    with pytest.raises(ValueError):
-        legal_age(date(2020, 1, 2), date(2020, 1, 1))
 
 
 def test_the_office_is_closed_over_the_year_end_and_on_holidays() -> None:

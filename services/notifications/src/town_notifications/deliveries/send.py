@@ -20,8 +20,7 @@ from town_notifications.languages import Language
 from town_notifications.messages import Reason, hand_over, locked, overdue, settle
 from town_notifications.ports import Ports
 from town_notifications.recipients import Target, drop_target
-from town_notifications.templates import shared_texts
-from town_notifications.templates.domain import Unreached, fill
+from town_notifications.templates import Unreached, fill, shared_texts
 
 log = structlog.get_logger(__name__)
 

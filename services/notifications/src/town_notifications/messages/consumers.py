@@ -16,8 +16,7 @@ from town_notifications.messages.domain import recipients
 from town_notifications.messages.service import Notice, Plan, queue
 from town_notifications.ports import Ports
 from town_notifications.recipients import Reach, reach
-from town_notifications.templates import Procedure, kinds, procedure, shared_texts
-from town_notifications.templates.domain import show_date
+from town_notifications.templates import Procedure, kinds, procedure, shared_texts, show_date
 
 
 class Party(BaseModel):

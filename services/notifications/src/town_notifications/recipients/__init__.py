@@ -6,7 +6,6 @@ from town_notifications.recipients.repository import (
     counts,
     drop_target,
     everyone_reachable,
-    person_ids_after_links,
     reach,
 )
 from town_notifications.recipients.schemas import AudienceCount
@@ -20,6 +19,5 @@ __all__ = [
     "counts",
     "drop_target",
     "everyone_reachable",
-    "person_ids_after_links",
     "reach",
 ]

@@ -94,13 +94,6 @@ async def counts(session: AsyncSession) -> tuple[int, int, int]:
     return int(row[0]), int(row[1]), int(row[2])
 
 
-async def person_ids_after_links(session: AsyncSession, person_id: UUID) -> UUID:
-    """Whom an id means today."""
-    query = text("SELECT to_person_id FROM person_links WHERE from_person_id = :id")
-    found = (await session.execute(query, {"id": person_id})).scalar_one_or_none()
-    return found or person_id
-
-
 async def drop_target(session: AsyncSession, target: Target) -> None:
     """Stop using an address the provider says is no more: a device is forgotten, an e-mail address marked."""
     if target.channel is Channel.PUSH:

@@ -8,8 +8,6 @@ from pydantic import BaseModel, Field
 
 from town_kit.jp import attained_on
 
-MISSING = object()
-
 
 def find(document: Any, pointer: str) -> list[tuple[str, Any]]:
     """Every place a pointer names, with its concrete pointer; a place that is not there is left out."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from town_kit.jp import characters, kana
+from town_kit.jp import characters
 
 FOUR = ("name", "birth_date", "sex", "address")
 
@@ -57,8 +57,3 @@ def four_key(attributes: Mapping[str, Any]) -> str | None:
             characters.comparison_key(address),
         )
     )
-
-
-def reading_key(reading: str | None) -> str | None:
-    """A reading to look for, written in one way."""
-    return kana.comparison_key(reading) if reading else None

@@ -41,6 +41,5 @@ def test_a_renewal_begins_where_the_last_one_ended() -> None:
     assert rules.first_day("1", date(2026, 10, 5), None) == date(2026, 10, 5)
 
 
-def test_a_decision_is_due_in_thirty_days_and_a_renewal_opens_sixty_days_before() -> None:
+def test_a_decision_is_due_in_thirty_days() -> None:
     assert rules.decision_due(date(2026, 10, 5)) == date(2026, 11, 4)
-    assert rules.renewal_from(date(2026, 11, 30)) == date(2026, 10, 1)

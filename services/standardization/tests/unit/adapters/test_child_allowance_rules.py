@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from town_kit.jp import BusinessDays
 from town_standardization.adapters.child_allowance import rules
 from town_standardization.adapters.child_allowance.rules import Child, first_month, monthly_amount, payment_month
 
@@ -88,19 +87,10 @@ def test_pay_begins_in_the_month_after_the_claim_or_within_fifteen_days_after_th
     assert first_month(claimed, kind, event) == start
 
 
-def test_pay_ends_with_the_month_of_the_event() -> None:
-    assert rules.last_month(date(2026, 10, 20)) == date(2026, 10, 1)
-
-
 def test_pay_comes_in_even_months_for_the_two_before() -> None:
     months = {m: payment_month(date(2026, m, 1)).month for m in range(1, 13)}
     assert months == {12: 2, 1: 2, 2: 4, 3: 4, 4: 6, 5: 6, 6: 8, 7: 8, 8: 10, 9: 10, 10: 12, 11: 12}
     assert payment_month(date(2026, 12, 1)) == date(2027, 2, 1)
-
-
-def test_a_payment_day_on_a_closed_day_is_the_open_day_before() -> None:
-    assert rules.payment_day(date(2026, 10, 1), BusinessDays()) == date(2026, 10, 9)  # the 10th is a Saturday
-    assert rules.payment_day(date(2026, 12, 1), BusinessDays()) == date(2026, 12, 10)
 
 
 births = st.dates(date(2003, 1, 1), date(2026, 9, 30))

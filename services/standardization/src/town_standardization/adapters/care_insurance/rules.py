@@ -45,7 +45,6 @@ class Rules(Part):
     """``terms.yaml``."""
 
     decision_days: Days
-    renewal_days_before_end: Days
     tables: tuple[Table, ...]
 
 
@@ -85,8 +84,3 @@ def last_day(start: date, months: int) -> date:
 def decision_due(applied_on: date, rules: Rules = RULES) -> date:
     """By when a decision, or a notice of delay (延期通知), must be out."""
     return applied_on + timedelta(days=rules.decision_days.value)
-
-
-def renewal_from(end: date, rules: Rules = RULES) -> date:
-    """The first day on which a renewal may be applied for."""
-    return end - timedelta(days=rules.renewal_days_before_end.value)

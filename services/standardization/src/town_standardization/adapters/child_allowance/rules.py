@@ -1,4 +1,4 @@
-"""児童手当の額と期間 (児童手当法 第6条・第8条): months of pay, amounts, payment days. Pure, from dated tables.
+"""児童手当の額と期間 (児童手当法 第6条・第8条): months of pay, amounts, payment months. Pure, from dated tables.
 
 A month is the first day of that month. Money is yen a month.
 """
@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import Field
 
-from town_kit.jp import BusinessDays, fiscal_year_end_after
+from town_kit.jp import fiscal_year_end_after
 from town_kit.profiles import Marked, Part
 
 
@@ -47,19 +46,11 @@ class Claim(Marked):
     events: tuple[str, ...]
 
 
-class PaymentDay(Marked):
-    """The day of the month on which the town pays."""
-
-    value: int = Field(ge=1, le=28)
-    basis: str
-
-
 class Payment(Marked):
     """When what was earned is paid."""
 
     basis: str
     months: tuple[int, ...]
-    day: PaymentDay
 
 
 class Rules(Part):
@@ -107,11 +98,6 @@ class Share:
     amount: int
 
 
-def month_of(day: date) -> date:
-    """The first day of the month of ``day``."""
-    return day.replace(day=1)
-
-
 def next_month(month: date) -> date:
     """The first day of the month after."""
     return (month.replace(day=1) + timedelta(days=32)).replace(day=1)
@@ -153,23 +139,12 @@ def first_month(claimed_on: date, event_kind: str, event_on: date, rules: Rules 
     return next_month(counts_from)
 
 
-def last_month(event_on: date) -> date:
-    """The last month of pay: the one in which the reason ended (児童手当法 第8条第2項)."""
-    return month_of(event_on)
-
-
 def payment_month(month: date, rules: Rules = RULES) -> date:
     """The month in which the allowance of ``month`` is paid: the next even one (児童手当法 第8条第4項)."""
     paid = next_month(month)
     while paid.month not in rules.payment.months:
         paid = next_month(paid)
     return paid
-
-
-def payment_day(paid_in: date, office: BusinessDays, rules: Rules = RULES) -> date:
-    """The day of payment in a month: the town's day, or the open day before it."""
-    day = paid_in.replace(day=rules.payment.day.value)
-    return day if office.is_open(day) else office.add(day, -1)
 
 
 def _counts(child: Child, month: date, table: Table) -> bool:
