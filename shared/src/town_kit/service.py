@@ -61,6 +61,16 @@ class Service:
     """Checks that ``/readyz`` tells and that leave the process ready; one raises when people should look."""
     extras: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Raises ``ValueError`` where two consumers would share an inbox, or two jobs a lock."""
+        for kind, names in (
+            ("consumer", [one.name for one in self.consumers]),
+            ("job", [one.name for one in self.jobs]),
+        ):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{self.name}: more than one {kind} is called {', '.join(twice)}")
+
 
 async def exclusive(session: AsyncSession, name: str) -> bool:
     """Whether this transaction is the only one doing ``name`` in its database; held until it ends."""

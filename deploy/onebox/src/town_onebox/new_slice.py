@@ -1,13 +1,29 @@
 """``make new-slice FROM=applications SERVICE=procedures NAME=corrections``: the golden slice under another name.
 
-Files, classes, tables, routes, scopes, topics and tests get the new noun. The Japanese words stay those of the slice it
-was copied from, because nobody but its author knows the right ones; the places are printed.
+What is copied: the files that are a role (:data:`ROLES`), the verbs these import, and the tests that need no more. A
+verb that only ``main.py`` starts (a job) stays behind. Classes, tables, routes, scopes, topics, consumers and tests get
+the new noun. The Japanese words stay those of the slice it was copied from, because nobody but its author knows the
+right ones; the places are printed.
 """
 
+import ast
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
+ROLES = (
+    "__init__",
+    "router",
+    "consumers",
+    "schemas",
+    "service",
+    "repository",
+    "models",
+    "domain",
+    "events",
+    "errors",
+)
 LAW = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 NEXT = """Next:
  1. the word in contracts/glossary.toml: term, reading, english, law, path
@@ -15,7 +31,7 @@ NEXT = """Next:
  3. the migration: row_security(...) and grant(...) for each table
  4. router, consumers, jobs and events in {main}
  5. the scopes in services/identity/src/town_identity/clients/scopes.yaml, the topic in contracts/zones.yaml
- 6. make contracts && make check"""
+ 6. make format, make contracts, make check"""
 
 
 class CannotCopy(ValueError):
@@ -49,13 +65,43 @@ def copy(root: Path, source: str, service: str, name: str) -> list[Path]:
         (path, root / "services" / service / "tests" / path.parts[-2] / name)
         for path in root.glob(f"services/{old_service}/tests/*/{source}")
     ]
+    package, kept = f"town_{old_service}.{source}", _roles_and_their_verbs(found[0], f"town_{old_service}.{source}")
     made = []
     for folder, goal in ((found[0], target / name), *tests):
-        for file in sorted(folder.rglob("*.py")):
+        for file in sorted(kept if folder == found[0] else _with_all_they_need(folder, package, kept)):
             made.append(goal / _renamed(str(file.relative_to(folder)), words))
             made[-1].parent.mkdir(parents=True, exist_ok=True)
             made[-1].write_text(_renamed(file.read_text(encoding="utf-8"), words), encoding="utf-8")
     return made
+
+
+def _roles_and_their_verbs(folder: Path, package: str) -> list[Path]:
+    """The role files of a slice, and what they import of it."""
+    kept: list[Path] = []
+    wanted = [folder / f"{role}.py" for role in ROLES]
+    while wanted:
+        file = wanted.pop()
+        if file.exists() and file not in kept:
+            kept.append(file)
+            wanted += [folder / f"{name}.py" for name in _imports(file, package)]
+    return kept
+
+
+def _with_all_they_need(folder: Path, package: str, kept: Iterable[Path]) -> list[Path]:
+    """The tests in ``folder`` that import nothing of the slice but what is kept."""
+    there, left = {file.stem for file in kept}, {file.stem for file in next(iter(kept)).parent.glob("*.py")}
+    return [file for file in folder.rglob("*.py") if not _imports(file, package) & (left - there)]
+
+
+def _imports(file: Path, package: str) -> set[str]:
+    """The names, modules among them, that a file imports from the package."""
+    found = set[str]()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == package:
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{package}."):
+            found.add((node.module or "").removeprefix(f"{package}.").split(".")[0])
+    return found
 
 
 def _wire_words(service: str, source: str, name: str) -> list[tuple[str, str]]:
@@ -63,6 +109,7 @@ def _wire_words(service: str, source: str, name: str) -> list[tuple[str, str]]:
     many, one = source.replace("_", "-"), _singular(source).replace("_", "-")
     new_many, new_one = name.replace("_", "-"), _singular(name).replace("_", "-")
     return [
+        (rf'(?<=Consumer\(name="){service}\.', f"{service}.{new_many}-"),
         (rf"(?<=/v1/){many}", new_many),
         (rf'(?<="){many}(?=:)', new_many),
         (rf"(?<={service}\.){many}(?=\")", new_many),
