@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 CLIENT_ID = "sealed-staff"
 AMR = ("pwd", "otp", "mfa")
 ACTION = "sealed-staff-account.break"
-BASIS = "地方公務員法34条"
+BASIS = "個人情報保護法66条"
 KEEP_TRIES = timedelta(days=30)
 DIRECTORY_AWAY, OPENED = "directory-away", "opened"
 _WRONG = "ユーザー名、パスワード、6 桁の番号のどれかが違います。封筒をもう一度確かめてください。"

@@ -65,7 +65,7 @@ async def begin_staff_session(begin: Begin, wired: Wired) -> AuthorizationView:
 @router.post(
     "/v1/staff-sessions",
     scope=None,
-    audit=Audit("staff.log-in", basis="地方公務員法34条", purpose="職員認証"),
+    audit=Audit("staff.log-in", basis="個人情報保護法66条", purpose="職員認証"),
     keyless="a code can be redeemed once",
     problems=(StateConflict, InvalidToken, InsufficientScope, DependencyUnavailable),
     status_code=201,

@@ -108,7 +108,7 @@ class Application(Base, Aggregate):
     __mapper_args__ = {"eager_defaults": False}  # noqa: RUF012 - read by SQLAlchemy
 
     def begin(self, to: State, *, at: datetime, actor_role: str, actor_id: UUID | None) -> fact.ApplicationEvent:
-        """The first move, from nothing to ``to``; the transition row is added by :meth:`transition`."""
+        """The first move, from nothing to ``to``; its row of the timeline is ``new_transition``."""
         return self._move(None, to, at=at, actor_role=actor_role, actor_id=actor_id)
 
     def advance(
