@@ -1,5 +1,7 @@
 """Commands of a service on one box, with the settings it has there; the runbooks name them."""
 
+import re
+
 import pytest
 
 from town_onebox.testing import RunningTown
@@ -12,10 +14,10 @@ def test_an_operator_asks_a_service_of_the_running_town(running_town: RunningTow
     assert letters.returncode == 0, letters.stderr
     waiting = running_town.command("connector", "waiting")
     assert waiting.returncode == 0
-    assert waiting.stdout.endswith(" waiting\n")
+    assert re.search(r"待ち \d+ 件\n\Z", waiting.stdout)
 
 
 def test_a_service_that_is_not_there_is_named(running_town: RunningTown) -> None:
     unknown = running_town.command("payments", "dead-letters", "list")
     assert unknown.returncode == 1
-    assert "there is no service payments" in unknown.stderr
+    assert "payments というサービスはありません" in unknown.stderr

@@ -95,7 +95,7 @@ async def test_without_the_event_log_everything_is_taken_and_told_later(running_
         "procedures", "replay", "--since", f"{SystemClock().now() - timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}"
     )
     assert again.returncode == 0, again.stderr
-    assert "events go out again" in again.stdout
+    assert "件のイベントを送り直します" in again.stdout
 
 
 @pytest.mark.runbook("データベース")
@@ -189,7 +189,7 @@ async def test_without_the_portal_the_town_goes_on_and_what_waits_is_listed(runn
             await eventually_told(client, resident, await apply(client, resident))
             waiting = running_town.command("connector", "waiting")
             assert waiting.returncode == 0, waiting.stderr
-            assert waiting.stdout.endswith(" waiting\n")
+            assert re.search(r"待ち \d+ 件\n\Z", waiting.stdout)
 
 
 @pytest.mark.runbook("プッシュ・メールの送信先")
@@ -211,7 +211,7 @@ async def test_a_changed_audit_record_is_named(running_town: RunningTown) -> Non
     bad = running_town.command("notifications", "audit", "verify")
     await running_town.rows("notifications", change, record, purpose)
     assert bad.returncode == 1
-    assert "record 2: record-changed" in bad.stderr
+    assert "2 番の記録が壊れています: 記録の内容が変えられています(record-changed)" in bad.stderr
 
 
 @pytest.mark.runbook("監査記録の控え先")

@@ -19,33 +19,33 @@ from town_kit.db import Database
 
 gateway = service_cli(lambda: create_service(GatewaySettings()), application=create_gateway)
 connector = service_cli(lambda: create_connector(ConnectorSettings()))
-callbacks = typer.Typer(no_args_is_help=True, help="Partners' callbacks.")
+callbacks = typer.Typer(no_args_is_help=True, help="事業者の通知先(コールバック)")
 gateway.add_typer(callbacks, name="callbacks")
 
 
 @callbacks.command("parked")
 def parked_command() -> None:
-    """List the deliveries that are not tried any more, oldest first."""
+    """保留した配信を、古い順に示す。"""
     rows = asyncio.run(_parked(create_service(GatewaySettings()).database))
     console = Console()
     for row in rows:
         at = row.occurred_at.astimezone(JST).isoformat(timespec="seconds")
         last = row.result or "-"
         told = f"{row.id}  {at}  {row.event_type}  {row.client_id} ({row.callback_state})"
-        console.print(f"{told}  {row.attempts} attempts, last {last}", highlight=False)
-    console.print(f"{len(rows)} parked")
+        console.print(f"{told}  {row.attempts} 回、最後の結果 {last}", highlight=False)
+    console.print(f"保留 {len(rows)} 件")
 
 
 @callbacks.command("retry")
 def retry_command(
-    delivery: Annotated[UUID | None, typer.Argument(help="One delivery; none: all of --client.")] = None,
-    client: Annotated[str | None, typer.Option(help="All parked deliveries of this client.")] = None,
+    delivery: Annotated[UUID | None, typer.Argument(help="配信の番号。なければ --client の分すべて")] = None,
+    client: Annotated[str | None, typer.Option(help="この利用システムの保留をすべて")] = None,
 ) -> None:
-    """Begin the tries anew, under the same ids. What belongs to a disabled callback stays parked."""
+    """同じ識別子で、はじめから送り直す。止まった通知先の分は保留のまま。"""
     if (delivery is None) == (client is None):
-        raise typer.BadParameter("name one delivery, or a client with --client")
+        raise typer.BadParameter("配信の番号か --client のどちらか一つを示してください。")
     count = asyncio.run(_retry(create_service(GatewaySettings()).database, delivery, client))
-    Console().print(f"{count} deliveries are tried again")
+    Console().print(f"{count} 件を送り直します")
 
 
 async def _parked(database: Database) -> Sequence[Any]:
@@ -61,15 +61,15 @@ async def _retry(database: Database, delivery: UUID | None, client: str | None) 
 
 @connector.command("waiting")
 def waiting_command() -> None:
-    """List what has not reached procedures or the portal yet, the oldest first."""
+    """procedures やポータルにまだ届いていないものを、古い順に示す。"""
     service = made(lambda: create_connector(ConnectorSettings()))
     rows = finished(service, _waiting(service.database))
     console = Console()
     for row in rows:
         since = row.since.astimezone(JST).isoformat(timespec="seconds")
-        fate = row.settlement or f"next attempt {row.next_attempt_at.astimezone(JST).isoformat(timespec='seconds')}"
-        console.print(f"{since}  {row.kind}  {row.receipt_no}  {row.attempts} attempts  {fate}", highlight=False)
-    console.print(f"{len(rows)} waiting")
+        fate = row.settlement or f"次は {row.next_attempt_at.astimezone(JST).isoformat(timespec='seconds')}"
+        console.print(f"{since}  {row.kind}  {row.receipt_no}  {row.attempts} 回  {fate}", highlight=False)
+    console.print(f"待ち {len(rows)} 件")
 
 
 async def _waiting(database: Database) -> Sequence[Row[Any]]:

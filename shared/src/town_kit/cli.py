@@ -36,6 +36,14 @@ from town_kit.worker import work
 
 T = TypeVar("T")
 GRACE_SECONDS = 10
+_TAMPERED = {
+    "gap": "番号が飛んでいます",
+    "record-missing": "記録が消されています",
+    "record-changed": "記録の内容が変えられています",
+    "link-changed": "鎖のつなぎ目が変えられています",
+    "truncated": "ここから後ろが切り取られています",
+    "anchor-differs": "外の控えと違います",
+}
 SOCKET_MODE = 0o660
 _out = Console()
 _err = Console(stderr=True)
@@ -54,108 +62,113 @@ def service_cli(create: Callable[[], Service], *, application: Callable[[Service
         application: makes what answers requests from it.
     """
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-    letters = typer.Typer(no_args_is_help=True, help="Events nobody could process.")
-    trail = typer.Typer(no_args_is_help=True, help="The audit trail.")
+    letters = typer.Typer(no_args_is_help=True, help="処理できなかったイベント")
+    trail = typer.Typer(no_args_is_help=True, help="監査記録")
     app.add_typer(letters, name="dead-letters")
     app.add_typer(trail, name="audit")
 
     @app.command("serve")
     def serve_command(
-        host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-        port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one and prints it.")] = 0,
-        unix: Annotated[Path | None, typer.Option(help="Listen on a socket file (0660) instead.")] = None,
-        fd: Annotated[int | None, typer.Option(help="Listen on this open socket instead.")] = None,
+        host: Annotated[str, typer.Option(help="待ち受けるアドレス")] = "127.0.0.1",
+        port: Annotated[int, typer.Option(help="待ち受けるポート。0 なら空きを選んで示す")] = 0,
+        unix: Annotated[Path | None, typer.Option(help="代わりにソケットファイル(0660)で待ち受ける")] = None,
+        fd: Annotated[int | None, typer.Option(help="代わりに、開いてあるこのソケットで待ち受ける")] = None,
     ) -> None:
-        """Answer requests until SIGTERM."""
+        """SIGTERM まで要求に答える。"""
         service = made(create)
         telemetry.configure(service.name, endpoint=service.settings.otlp_endpoint)
         listening = _listen(host, port, unix) if fd is None else socket.socket(fileno=fd)
-        _out.print(f"{service.name} listens on {unix or _address(listening)}", highlight=False)
+        _out.print(f"{service.name} の待ち受け: {unix or _address(listening)}", highlight=False)
         uvloop.run(_serve(service, application(service), listening))
 
     @app.command("work")
     def work_command(
-        host: Annotated[str, typer.Option(help="Address on which /livez and /readyz are answered.")] = "127.0.0.1",
-        health_port: Annotated[int | None, typer.Option(help="Port of /livez and /readyz; none: no listener.")] = None,
+        host: Annotated[str, typer.Option(help="/livez と /readyz に答えるアドレス")] = "127.0.0.1",
+        health_port: Annotated[int | None, typer.Option(help="/livez と /readyz のポート。なければ答えない")] = None,
     ) -> None:
-        """Run relay, consumers and jobs until SIGTERM."""
+        """イベントの送受信と定期の仕事を、SIGTERM まで行う。"""
         service = made(create)
         telemetry.configure(service.name, endpoint=service.settings.otlp_endpoint)
         listening = _listen(host, health_port, None) if health_port is not None else None
         if listening is not None:
-            _out.print(f"{service.name} tells its health on {_address(listening)}", highlight=False)
+            _out.print(f"{service.name} の状態: {_address(listening)}", highlight=False)
         with suppress(KeyboardInterrupt, asyncio.CancelledError):
             asyncio.run(_work(service, listening))
 
     @app.command("migrate")
     def migrate_command(
-        revision: Annotated[str, typer.Argument(help="Revision to bring the schema to.")] = "head",
+        revision: Annotated[str, typer.Argument(help="スキーマの版")] = "head",
     ) -> None:
-        """Bring the database's schema to a revision, as its owner."""
+        """データベースのスキーマを、所有者の接続で、その版にする。"""
         service = made(create)
         if service.settings.owner_url is None:
-            _fail("owner_url is not set: migrations run as the owner of the database")
+            _fail("…_OWNER_URL がありません。migrate はデータベースの所有者の接続で行います。")
         migrations.upgrade(service.settings.owner_url.get_secret_value(), service.migrations, revision)
-        _out.print(f"{service.name} is at {migrations.head(service.migrations) if revision == 'head' else revision}")
+        _out.print(
+            f"{service.name}: スキーマは {migrations.head(service.migrations) if revision == 'head' else revision} です"
+        )
 
     @app.command("replay")
     def replay_command(
-        since: Annotated[datetime | None, typer.Option(help="Only events published since (Japanese time).")] = None,
-        topic: Annotated[list[str] | None, typer.Option(help="Only this topic; may be given again.")] = None,
+        since: Annotated[datetime | None, typer.Option(help="この時刻(日本時間)よりあとに送ったものだけ")] = None,
+        topic: Annotated[list[str] | None, typer.Option(help="このトピックだけ。何度でも書けます")] = None,
     ) -> None:
-        """Send published events again; consumers drop what they have done."""
+        """送ったイベントをもう一度送る。受け手は、済んだものを捨てる。"""
         service = made(create)
         moment = since.replace(tzinfo=JST) if since and since.tzinfo is None else since
         count = _run(service, lambda: _replay(service, moment, topic or None))
-        _out.print(f"{count} events go out again")
+        _out.print(f"{count} 件のイベントを送り直します")
 
     @app.command("republish")
     def republish_command() -> None:
-        """Publish the present state of everything, for a consumer that comes late."""
+        """今の状態をすべて発行する。後から加わった受け手のため。"""
         service = made(create)
         if service.republish is None:
-            _fail(f"{service.name} publishes no state")
-        _out.print(f"{finished(service, _republish(service))} snapshots published")
+            _fail(f"{service.name} には発行する状態がありません。")
+        _out.print(f"{finished(service, _republish(service))} 件の状態を発行しました")
 
     @letters.command("list")
-    def list_command(consumer: Annotated[str | None, typer.Option(help="Only of this consumer.")] = None) -> None:
-        """Show what waits for a decision, oldest first."""
+    def list_command(consumer: Annotated[str | None, typer.Option(help="この受け手の分だけ")] = None) -> None:
+        """判断を待つイベントを、古い順に示す。"""
         service = made(create)
         for one in _run(service, lambda: dead_letters.list_open(service.database, consumer)):
-            place = f"{one.topic} {one.key or 'no key'} {one.sequence or ''}"
-            line = f"{one.id}  {one.consumer}  {place}  {one.failed_at.astimezone(JST):%F %T}  {one.bytes} bytes"
+            place = f"{one.topic} {one.key or 'キーなし'} {one.sequence or ''}"
+            line = f"{one.id}  {one.consumer}  {place}  {one.failed_at.astimezone(JST):%F %T}  {one.bytes} バイト"
             _out.print(f"{line}  {one.reason}", highlight=False, soft_wrap=True)
 
     @letters.command("retry")
     def retry_command(letter: int) -> None:
-        """Process this event again, and then those that wait behind it."""
+        """このイベントをもう一度処理し、続いて後ろで待つものを処理する。"""
         service = made(create)
         _settle(service, letter, dead_letters.retry)
-        _out.print("done")
+        _out.print("処理しました")
 
     @letters.command("discard")
-    def discard_command(letter: int, reason: Annotated[str, typer.Option(prompt=True, help="Why; is kept.")]) -> None:
-        """Give this event up; those that wait behind it go on."""
+    def discard_command(
+        letter: int, reason: Annotated[str, typer.Option(prompt="理由", help="理由。記録に残ります")]
+    ) -> None:
+        """このイベントをあきらめる。後ろで待つものは進む。"""
         service = made(create)
         _settle(service, letter, lambda processing, number: dead_letters.discard(processing, number, reason))
-        _out.print("given up")
+        _out.print("あきらめました。理由を記録しました")
 
     @trail.command("verify")
     def verify_command(
-        anchor: Annotated[list[str] | None, typer.Option(help="A head kept outside, as SEQ:HEX.")] = None,
+        anchor: Annotated[list[str] | None, typer.Option(help="外に控えた先頭(番号:HEX)")] = None,
     ) -> None:
-        """Check the chain and name the first record that was changed, deleted, swapped or cut off."""
+        """監査記録の鎖を確かめ、変えられた・消された・入れ替えられた・切り取られた最初の記録を示す。"""
         service = made(create)
         verdict = finished(service, _verify(service, [_head(one) for one in anchor or ()]))
-        _out.print(f"{verdict.checked} records hold, head {verdict.head.seq}:{verdict.head.hash.hex()}")
+        _out.print(f"{verdict.checked} 件の記録に異常はありません。先頭 {verdict.head.seq}:{verdict.head.hash.hex()}")
         if verdict.first_bad is not None:
-            _fail(f"record {verdict.first_bad}: {verdict.reason}", code=1)
+            how = f"{_TAMPERED.get(verdict.reason or '', '')}({verdict.reason})"
+            _fail(f"{verdict.first_bad} 番の記録が壊れています: {how}", code=1)
         if verdict.unchained:
-            _fail(f"{verdict.unchained} records are not in the chain", code=1)
+            _fail(f"{verdict.unchained} 件の記録が鎖にありません。worker を確かめてください。", code=1)
 
     @app.command("check-config")
     def check_config_command() -> None:
-        """Read the settings, make the service, and show what it found; secrets stay hidden."""
+        """設定を読み、サービスを作り、結果を示す。秘密は表示しない。"""
         service = made(create)
         try:
             for zone in service.settings.log_urls:
@@ -199,7 +212,7 @@ def _fail(message: str, code: int = 2) -> NoReturn:
 
 def _shown(value: object) -> str:
     if isinstance(value, SecretStr):
-        return "(set)"
+        return "(設定済み)"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_shown(inner)}" for key, inner in value.items()) + "}"
     return str(value)
@@ -298,7 +311,7 @@ def _settle(service: Service, letter: int, how: Callable[[Processing, int], Awai
         consumers = {one.name: one for one in service.consumers}
         found = [one for one in await dead_letters.list_open(service.database) if one.id == letter]
         if not found or found[0].consumer not in consumers:
-            raise dead_letters.NoSuchLetter(f"there is no open dead letter {letter}")
+            raise dead_letters.NoSuchLetter(f"{letter} 番はありません。dead-letters list で確かめてください。")
         await how(Processing(service.database, consumers[found[0].consumer]), letter)
 
     try:
@@ -331,4 +344,4 @@ def _head(text: str) -> Head:
     try:
         return Head(int(seq), bytes.fromhex(digest))
     except ValueError:
-        _fail("an anchor is SEQ:HEX, e.g. 120:9f86d0…")
+        _fail("控えは 番号:HEX で示します(例 120:9f86d0…)。")

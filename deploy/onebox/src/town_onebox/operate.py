@@ -24,11 +24,11 @@ def run(directory: Path, name: str, arguments: Sequence[str]) -> None:
         ValueError: there is no such service, or no town in ``directory``.
     """
     if name not in BY_NAME:
-        raise ValueError(f"there is no service {name}; there are {', '.join(BY_NAME)}")
+        raise ValueError(f"{name} というサービスはありません。あるのは {'、'.join(BY_NAME)} です。")
     place, entry = Place(directory.resolve()), BY_NAME[name]
     port = place.postgres / "postgres.port"
     if not port.exists():
-        raise ValueError(f"there is no town in {directory}")
+        raise ValueError(f"{directory} に町がありません。--directory を確かめてください。")
     town = Town(
         place=place,
         secrets=secrets.read(place),

@@ -24,11 +24,11 @@ app.add_typer(sealed_accounts(_service), name="sealed-accounts")
 
 @keys.command("create")
 def create_keys(folder: Path) -> None:
-    """Make a key ring: one active key, the next one announced."""
-    typer.echo(f"active: {create_ring(folder).active.kid}")
+    """鍵束を作る: 使う鍵を一つと、予告する次の鍵。"""
+    typer.echo(f"使う鍵: {create_ring(folder).active.kid}")
 
 
 @keys.command("rotate")
 def rotate_keys(folder: Path) -> None:
-    """Let the announced key sign. Not twice within an hour, or tokens in use are refused."""
-    typer.echo(f"active: {rotate(folder).active.kid}")
+    """予告した鍵で署名を始める。1 時間に 2 回行うと、使用中のトークンが断られる。"""
+    typer.echo(f"使う鍵: {rotate(folder).active.kid}")

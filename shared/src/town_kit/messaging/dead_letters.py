@@ -69,13 +69,13 @@ async def retry(processing: Processing, letter: int) -> None:
         try:
             envelope = decode(message.key, message.headers)
         except Undecodable as error:
-            raise StillDead(f"not an event: {error}") from None
+            raise StillDead(f"イベントの形ではありません: {error}") from None
         inbox = Inbox(driver, processing.consumer.name)
         await inbox.open([(message.topic, envelope.key)])
         cursor = inbox.cursors[message.topic, envelope.key]
         step = cursor.judge(envelope)
         if step is Step.PARK:
-            raise StillDead("an earlier event has to be settled first")
+            raise StillDead("先に、前のイベントを片付けてください。")
         if step is Step.RUN:
             try:
                 await processing.handle(session, message, envelope)
@@ -117,7 +117,7 @@ async def discard(processing: Processing, letter: int, reason: str) -> None:
 async def _take(driver: Any, processing: Processing, letter: int, settlement: str) -> Incoming:
     row = await driver.fetchrow(_TAKE, letter, processing.consumer.name)
     if row is None:
-        raise NoSuchLetter(f"{processing.consumer.name} has no open dead letter {letter}")
+        raise NoSuchLetter(f"{processing.consumer.name} に {letter} 番の、判断を待つイベントはありません。")
     await driver.execute(_SETTLE, letter, settlement)
     key = str(row["key"]).encode() if row["key"] else None
     return Incoming(row["topic"], -1, -1, key, unjson(row["headers"]), row["raw"])

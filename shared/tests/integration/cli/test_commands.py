@@ -180,7 +180,7 @@ def test_the_audit_trail_is_verified_against_an_anchor(commands: Any, own_urls: 
     head = write_records(own_urls, 3)
     good = commands("audit", "verify", "--anchor", head)
     assert good.exit_code == 0, good.output
-    assert "3 records hold" in good.output
+    assert "3 件の記録に異常はありません" in good.output
     assert commands("audit", "verify", "--anchor", f"9:{'0' * 64}").exit_code == 1
     assert commands("audit", "verify", "--anchor", "nonsense").exit_code == 2
 
@@ -190,7 +190,7 @@ def test_settings_are_shown_without_their_secrets(commands: Any, own_urls: Datab
     assert shown.exit_code == 0
     assert "issuer = i" in shown.output
     assert own_urls.app_url not in shown.output
-    assert "database_url = (set)" in shown.output
+    assert "database_url = (設定済み)" in shown.output
 
 
 def test_a_wrong_setting_is_named_without_its_value(commands: Any) -> None:
@@ -202,7 +202,7 @@ def test_a_wrong_setting_is_named_without_its_value(commands: Any) -> None:
 
 @pytest.mark.runbook("スキーマが古い")
 def test_a_schema_is_brought_to_head_and_needs_its_owner(commands: Any) -> None:
-    assert "kit is at 0001" in commands("migrate").output
+    assert "スキーマは 0001 です" in commands("migrate").output
     assert commands("migrate", owner_url=None).exit_code == 2
 
 
@@ -214,9 +214,9 @@ def test_published_events_go_out_again(commands: Any, own_urls: DatabaseUrls) ->
             await session.execute(text("UPDATE outbox SET published_at = now()"))
 
     asyncio.run(publish())
-    assert "0 events" in commands("replay", "--since", "2999-01-01").output
-    assert "0 events" in commands("replay", "--topic", "other").output
-    assert "1 events" in commands("replay").output
+    assert "0 件のイベント" in commands("replay", "--since", "2999-01-01").output
+    assert "0 件のイベント" in commands("replay", "--topic", "other").output
+    assert "1 件のイベント" in commands("replay").output
 
 
 def test_a_service_without_state_has_nothing_to_republish(commands: Any) -> None:

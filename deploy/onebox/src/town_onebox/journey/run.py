@@ -21,6 +21,7 @@ from town_onebox.journey.showcase import ShowcaseFiles
 READY_SECONDS = 120.0
 RENEW_SECONDS = 240.0
 FAILURES = (Refused, TimeoutError, httpx.HTTPError, KeyError, IndexError)
+FAILED = "この工程が答えませんでした。端末の表示と {logs} の記録を確かめてください。"
 
 
 def journey(town: Town, console: Console, *, once: bool, mode: str = "onebox") -> int:
@@ -88,13 +89,17 @@ async def _prepare(town: Town, client: httpx.AsyncClient) -> Traveller:
 async def _hops(traveller: Traveller, watcher: Watcher, console: Console, files: ShowcaseFiles) -> bool:
     began = time.monotonic()
     for number, hop in enumerate(HOPS, start=1):
-        started = time.monotonic()
+        started, cause = time.monotonic(), ""
         try:
             detail, ok = await hop.go(traveller), True
         except FAILURES as failure:
-            detail, ok = f"{type(failure).__name__}: {failure}", False
+            detail, ok, cause = (
+                FAILED.format(logs=traveller.town.place.logs),
+                False,
+                f"{type(failure).__name__}: {failure}",
+            )
         now = time.monotonic()
-        _print(console, number, hop, detail, ok=ok, took=now - started)
+        _print(console, number, hop, detail if ok else f"{detail} {cause}", ok=ok, took=now - started)
         for seen in watcher.news(traveller.application_id, traveller.receipt_no):
             console.print(f"               [dim]{escape(seen.place())}[/]", highlight=False, soft_wrap=True)
         files.hop(
