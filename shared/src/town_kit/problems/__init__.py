@@ -1,7 +1,7 @@
 """Refusals (RFC 9457 problem+json): typed classes with a slug, a status and a sentence for a citizen."""
 
 from town_kit.problems.base import URN, FieldError, Problem
-from town_kit.problems.common import (
+from town_kit.problems.refusals import (
     ArchiveUnsafe,
     DependencyUnavailable,
     DocumentUnsafe,
