@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from sqlalchemy import Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from town_gateway.base import GatewayBase
@@ -13,7 +14,7 @@ class Portal(Aggregate, GatewayBase):
 
     __tablename__ = "portals"
 
-    name: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str] = mapped_column(Text, unique=True)
 
 
 class WebhookMessage(GatewayBase):
@@ -21,6 +22,6 @@ class WebhookMessage(GatewayBase):
 
     __tablename__ = "webhook_messages"
 
-    portal: Mapped[str] = mapped_column(primary_key=True)
-    message_id: Mapped[str] = mapped_column(primary_key=True)
+    portal: Mapped[str] = mapped_column(Text, primary_key=True)
+    message_id: Mapped[str] = mapped_column(Text, primary_key=True)
     received_at: Mapped[datetime]

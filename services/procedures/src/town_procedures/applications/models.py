@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, LargeBinary, Text
+from sqlalchemy import BigInteger, ForeignKey, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from town_kit.db import Aggregate
@@ -59,7 +59,7 @@ class ApplicationDocument(Base):
     application_id: Mapped[UUID] = mapped_column(ForeignKey("applications.id"))
     kind: Mapped[str] = mapped_column(Text)
     media_type: Mapped[str] = mapped_column(Text)
-    size: Mapped[int]
+    size: Mapped[int] = mapped_column(BigInteger)
     blob_id: Mapped[UUID]
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import LargeBinary, Text
+from sqlalchemy import BigInteger, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from town_procedures.base import Base
@@ -18,7 +18,7 @@ class Attachment(Base):
     uploaded_by: Mapped[UUID]
     kind: Mapped[str] = mapped_column(Text)
     media_type: Mapped[str] = mapped_column(Text)
-    size: Mapped[int]
+    size: Mapped[int] = mapped_column(BigInteger)
     digest: Mapped[bytes] = mapped_column(LargeBinary)
     blob_id: Mapped[UUID]
     uploaded_at: Mapped[datetime]

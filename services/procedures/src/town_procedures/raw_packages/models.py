@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, LargeBinary, Text
+from sqlalchemy import BigInteger, ForeignKey, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from town_kit.ids import new_id
@@ -24,7 +24,7 @@ class RawPackage(Base):
     digest: Mapped[bytes] = mapped_column(LargeBinary)
     content_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
     blob_id: Mapped[UUID]
-    size: Mapped[int]
+    size: Mapped[int] = mapped_column(BigInteger)
     received_at: Mapped[datetime]
     recorded_at: Mapped[datetime]
     application_id: Mapped[UUID | None] = mapped_column(ForeignKey("applications.id"))
