@@ -1,6 +1,7 @@
 """The whole sandbox as a process of its own, started once for the tests that talk to it."""
 
 import json
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ import httpx
 import pytest
 
 from town_sandbox.configuration import Credentials
+
+TRUST = ssl.create_default_context()  # made once: httpx would read all authorities again for each client
 
 
 @dataclass
@@ -27,7 +30,7 @@ class Running:
         return Credentials.model_validate_json((self.directory / "credentials.json").read_bytes())
 
     def client(self, name: str) -> httpx.Client:
-        return httpx.Client(base_url=self.addresses[name], trust_env=False, timeout=10)
+        return httpx.Client(base_url=self.addresses[name], trust_env=False, timeout=10, verify=TRUST)
 
     def received(self, name: str, **wanted: str) -> list[dict[str, Any]]:
         with self.client(name) as client:
@@ -54,9 +57,9 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     assert running.process.wait(20) == 0
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def start_sandbox() -> Iterator[Callable[[Path], Running]]:
-    """Start further sandboxes; all are gone at the end of the test."""
+    """Start further sandboxes; all are gone at the end of the module."""
     started: list[Running] = []
 
     def starting(directory: Path) -> Running:

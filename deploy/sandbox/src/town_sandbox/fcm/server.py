@@ -81,7 +81,7 @@ def create(place: Place, clock: Clock | None = None) -> Counterpart:
             return error(400, "INVALID_ARGUMENT", "INVALID_ARGUMENT")
         if not _sound(message, device):
             return error(400, "INVALID_ARGUMENT", "INVALID_ARGUMENT")
-        fault = faults.take(_OWN_FAULTS)
+        fault = faults.take(_OWN_FAULTS, request.url.path)
         if fault:
             return error(*_OWN_FAULTS[fault.kind])
         if device.startswith("unregistered-"):
