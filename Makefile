@@ -132,7 +132,7 @@ sbom: $(READY) ## the list of every library with its licence (CycloneDX 1.6), in
 		print("$(TOWN)/sbom.json:", len(found["components"]), "components")'
 
 audit: $(READY) ## ask PyPI's advisories about every locked library (not part of check: it needs the network)
-	@.ci/audit $(BIN)
+	@$(BIN)/python .ci/audit $(BIN)
 
 assumptions: $(READY) ## every outward field, code and rule, with its source: official, observed, ours
 	@$(BIN)/python -m town_onebox.assumptions

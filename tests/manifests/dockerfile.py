@@ -58,6 +58,27 @@ def what_is_installed_is_locked(text: str) -> list[str]:
     return [command.strip() for command in commands if not locked.search(command)]
 
 
+def what_is_built_in_is_listed(text: str) -> list[str]:
+    """The stage that builds lists its libraries (SBOM) after the last installation; the list ends in /town/sbom.json."""
+    *_, last = every = stages(text)
+    copied = {
+        rest.split()[-2]
+        for word, rest in last
+        if word == "COPY" and rest.startswith("--from=") and rest.split()[-1] == "/town/sbom.json"
+    }
+    for stage in every[:-1]:
+        runs = [rest for word, rest in stage if word == "RUN"]
+        wrote = [
+            (place, match[1])
+            for place, run in enumerate(runs)
+            if (match := re.search(r"cyclonedx-py environment .*--output-file (\S+) /opt/venv/bin/python", run))
+        ]
+        installed = [place for place, run in enumerate(runs) if "VIRTUAL_ENV=/opt/venv " in run]
+        if any(path in copied and place >= max(installed, default=0) for place, path in wrote):
+            return []
+    return ["no list of what is built in reaches /town/sbom.json"]
+
+
 def nothing_secret_is_built_in(text: str) -> list[str]:
     """No secret in an argument or a variable: both stay readable in the image."""
     named = re.compile(r"PASSWORD|SECRET|TOKEN|PRIVATE|_KEY\b")
@@ -71,6 +92,7 @@ RULES: Mapping[str, Callable[[str], list[str]]] = {
         the_last_stage_is_nobodys,
         the_last_stage_builds_nothing,
         what_is_installed_is_locked,
+        what_is_built_in_is_listed,
         nothing_secret_is_built_in,
     )
 }
