@@ -59,7 +59,7 @@ def what_is_installed_is_locked(text: str) -> list[str]:
 
 
 def what_is_built_in_is_listed(text: str) -> list[str]:
-    """The stage that builds lists its libraries (SBOM) after the last installation; the list ends in /town/sbom.json."""
+    """The stage that builds lists its libraries (SBOM) after the last installation; it ends as /town/sbom.json."""
     *_, last = every = stages(text)
     copied = {
         rest.split()[-2]

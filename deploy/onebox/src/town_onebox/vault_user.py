@@ -29,4 +29,7 @@ def account() -> tuple[Account, str]:
 def _can_import(own: Account) -> bool:
     """Whether that user can run this interpreter and read the town's code: not so when it lies under a closed home."""
     command = [sys.executable, "-c", "import town_standardization.main"]
-    return subprocess.run(command, capture_output=True, check=False, **own.popen()).returncode == 0
+    try:
+        return subprocess.run(command, capture_output=True, check=False, **own.popen()).returncode == 0
+    except PermissionError:  # it may not even begin
+        return False
