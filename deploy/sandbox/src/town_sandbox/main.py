@@ -97,7 +97,7 @@ async def run(directory: Path, *, stop: asyncio.Event | None = None) -> None:
     place = Place(directory)
     sockets = _bind(directory / "addresses.json")
     counterparts = create_counterparts(place, sockets["smtp"])
-    servers = [_Server(uvicorn.Config(c.app, log_config=None, access_log=False, lifespan="off")) for c in counterparts]
+    servers = [_Server(_config(one)) for one in counterparts]
     stop = stop or _stopped_by_signal()
     async with asyncio.TaskGroup() as group:
         for server, one in zip(servers, counterparts, strict=True):
@@ -115,6 +115,11 @@ async def run(directory: Path, *, stop: asyncio.Event | None = None) -> None:
             task.cancel()
     for one in counterparts:
         one.ledger.close()
+
+
+def _config(one: Counterpart) -> uvicorn.Config:
+    """A request that hangs on purpose must not keep the sandbox from ending."""
+    return uvicorn.Config(one.app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2)
 
 
 async def _forever(task: Callable[[], Awaitable[None]]) -> None:

@@ -1,11 +1,22 @@
 """An emergency message reaches every device and address at once, or, as a drill, nobody."""
 
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
 from town_kit.ids import new_id
+from town_kit.testing.auth import eventually
+from town_kit.worker import work
+from town_notifications.main import create_service
+
+REACHED_SECONDS = 3.0  # an emergency message reaches every channel that works, and what none may add to another
+HANGS_SECONDS = 60.0
 
 TEXTS = {
     "ja": {"title": "避難指示", "body": "川が増水しています。高台へ避難してください。"},
@@ -162,6 +173,50 @@ async def test_a_repeated_request_and_a_dead_channel_leave_the_other_with_one_me
     api.clock.advance(timedelta(seconds=3))
     await api.send_all("emergency")
     assert (len(api.outside.pushed(device=token)), len(api.mail_to(address)) - before) == (1, 1)
+
+
+@pytest.mark.case("D-43")
+async def test_a_channel_that_hangs_delays_no_other_and_is_tried_again(api: Any) -> None:
+    """The emergency lane as its own process runs it; the push service takes requests and never answers them."""
+    token, address = f"device-{new_id()}", f"a-{new_id()}@example.jp"
+    await api.register_device(token)
+    await api.confirm_address(address)
+    before = len(api.mail_to(address))
+    api.outside.fault("fcm", kind="timeout", count=1, seconds=HANGS_SECONDS)
+
+    async def is_mailed() -> bool:
+        return len(await asyncio.to_thread(api.mail_to, address)) > before
+
+    async def is_given_up() -> bool:
+        rows = await api.rows("SELECT d.tries FROM deliveries d WHERE d.channel = 'push' AND d.state = 'queued'")
+        return [row.tries for row in rows] == [1]
+
+    async def is_pushed() -> bool:
+        return bool(await asyncio.to_thread(partial(api.outside.pushed, device=token)))
+
+    lane = create_service(api.service.settings, clock=api.clock)
+    async with working(lane):
+        asked = time.monotonic()
+        assert (await send(api)).status_code == 202
+        await eventually(is_mailed, within=REACHED_SECONDS)
+        await eventually(is_given_up, within=HANGS_SECONDS / 2)
+        assert time.monotonic() - asked > REACHED_SECONDS, "it did not hang"
+        assert not await is_pushed()
+        api.clock.advance(timedelta(seconds=3))
+        await eventually(is_pushed, within=REACHED_SECONDS)
+    assert (len(api.outside.pushed(device=token)), len(api.mail_to(address)) - before) == (1, 1)
+
+
+@asynccontextmanager
+async def working(service: Any) -> AsyncIterator[None]:
+    """The emergency lane of a service, as in its process."""
+    lane = asyncio.create_task(work(service, ordinary=False))
+    try:
+        yield
+    finally:
+        lane.cancel()
+        with suppress(asyncio.CancelledError):
+            await lane
 
 
 async def test_a_dead_provider_is_tried_every_few_seconds_at_first(api: Any) -> None:
