@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from town_identity.keys import create_ring, rotate
+from town_identity.keys import create_ring, is_half_way, rotate
 from town_identity.main import create_service
 from town_identity.sealed_staff_accounts.commands import sealed_accounts
 from town_identity.settings import IdentitySettings
@@ -31,4 +31,8 @@ def create_keys(folder: Path) -> None:
 @keys.command("rotate")
 def rotate_keys(folder: Path) -> None:
     """予告した鍵で署名を始める。1 時間に 2 回行うと、使用中のトークンが断られる。"""
-    typer.echo(f"使う鍵: {rotate(folder).active.kid}")
+    half_way = is_half_way(folder)
+    ring = rotate(folder)
+    if half_way:
+        typer.echo("途中で止まっていた切り替えを終えました。次の切り替えは 1 時間後からできます。")
+    typer.echo(f"使う鍵: {ring.active.kid}")

@@ -3,6 +3,7 @@
 ``ring.yaml`` in the folder lists ``{kid, state}``; each key stands beside it as ``<kid>.pem``.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +13,9 @@ import yaml
 
 from town_kit.auth.jose import PublicKey, SigningKey, generate_signing_key
 from town_kit.failpoints import failpoint
+
+RING = "ring.yaml"
+PLAN = "ring.yaml.next"  # the list a rotation is on its way to
 
 
 class KeyState(StrEnum):
@@ -63,30 +67,43 @@ def create_ring(folder: Path) -> KeyRing:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     states = (KeyState.ACTIVE, KeyState.PRE_ACTIVE)
-    _write(folder, [(_new_key(folder), state) for state in states])
+    _replace(folder / RING, _list([(_new_key(folder), state) for state in states]))
     return KeyRing.load(folder)
 
 
 def rotate(folder: Path) -> KeyRing:
     """The announced key becomes active, the active one only checks, a new one is announced, the oldest goes.
 
-    Run it again no sooner than the longest token lives, or tokens in use are refused.
+    What was decided is written down first: a change that was killed half way is finished by the next run, which then
+    begins no other. Run it again no sooner than the longest token lives, or tokens in use are refused.
     """
-    moved: list[tuple[str, KeyState]] = []
-    gone: list[str] = []
-    for entry in _entries(folder):
-        kid, state = str(entry["kid"]), KeyState(entry["state"])
-        if state is KeyState.VERIFY_ONLY:
-            gone.append(kid)
-        else:
-            moved.append((kid, KeyState.ACTIVE if state is KeyState.PRE_ACTIVE else KeyState.VERIFY_ONLY))
-    announced = _new_key(folder)
+    plan = folder / PLAN
+    if not plan.exists():
+        _replace(plan, _turned(folder))
     failpoint("mid-key-rotation", "before-list")
-    _write(folder, [*moved, (announced, KeyState.PRE_ACTIVE)])
+    _replace(folder / RING, plan.read_text(encoding="utf-8"))
     failpoint("mid-key-rotation", "after-list")
-    for kid in gone:  # after the list, so that a reader never finds a listed key missing
-        (folder / f"{kid}.pem").unlink()
-    return KeyRing.load(folder)
+    ring = KeyRing.load(folder)
+    for key in folder.glob("*.pem"):  # after the list, so that a reader never finds a listed key missing
+        if key.stem not in ring.public:
+            key.unlink()
+    plan.unlink()
+    return ring
+
+
+def is_half_way(folder: Path) -> bool:
+    """Whether a rotation was begun and not ended."""
+    return (folder / PLAN).exists()
+
+
+def _turned(folder: Path) -> str:
+    """The list after the next turn, with its new key already in its file."""
+    moved = [
+        (str(entry["kid"]), KeyState.ACTIVE if entry["state"] == KeyState.PRE_ACTIVE else KeyState.VERIFY_ONLY)
+        for entry in _entries(folder)
+        if entry["state"] != KeyState.VERIFY_ONLY
+    ]
+    return _list([*moved, (_new_key(folder), KeyState.PRE_ACTIVE)])
 
 
 def _new_key(folder: Path) -> str:
@@ -96,11 +113,18 @@ def _new_key(folder: Path) -> str:
 
 
 def _entries(folder: Path) -> list[dict[str, str]]:
-    return list(yaml.safe_load((folder / "ring.yaml").read_text(encoding="utf-8"))["keys"])
+    return list(yaml.safe_load((folder / RING).read_text(encoding="utf-8"))["keys"])
 
 
-def _write(folder: Path, entries: list[tuple[str, KeyState]]) -> None:
-    text = yaml.safe_dump({"keys": [{"kid": kid, "state": state.value} for kid, state in entries]})
-    temporary = folder / "ring.yaml.new"
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(folder / "ring.yaml")
+def _list(entries: list[tuple[str, KeyState]]) -> str:
+    return yaml.safe_dump({"keys": [{"kid": kid, "state": state.value} for kid, state in entries]})
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a whole file or none; what is there survives a power cut."""
+    temporary = path.with_name(f"{path.name}.new")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
