@@ -86,7 +86,9 @@ async def take(session: AsyncSession, message_id: str, clock: Clock) -> bool:
     )
     if taken.scalar_one_or_none() is None:
         return False
-    portal = (await session.execute(select(Portal).where(Portal.name == MYNAPORTAL).with_for_update())).scalar_one()
+    # Its key stays free: the row above refers to it, and two webhooks at once would wait for each other for ever.
+    locked = select(Portal).where(Portal.name == MYNAPORTAL).with_for_update(key_share=True)
+    portal = (await session.execute(locked)).scalar_one()
     outbox.add(session, PortalPollRequested(portal_id=portal.id, portal=portal.name), portal)
     return True
 

@@ -130,6 +130,14 @@ def test_a_clock_five_minutes_wrong_refuses_webhooks(webhook_secret: str, minute
     assert holds(webhook_secret, signed(webhook_secret, off=off)) is expected
 
 
+async def test_webhooks_at_once_do_not_wait_for_each_other(gateway: Any, webhook_secret: str) -> None:
+    posts = (gateway.post("/webhooks/mynaportal", content=BODY, headers=signed(webhook_secret)) for _ in range(40))
+
+    answers = await asyncio.gather(*posts)
+
+    assert {answer.status_code for answer in answers} == {204}
+
+
 async def test_bytes_that_are_not_text_are_refused_like_any_unsigned_ones(gateway: Any, webhook_secret: str) -> None:
     answer = await gateway.post("/webhooks/mynaportal", content=b"\xff\xfe", headers=signed(webhook_secret))
 
