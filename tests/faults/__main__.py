@@ -39,7 +39,7 @@ RATE = 28.0
 WARM_UP_SECONDS = 12.0
 RECOVERY_SECONDS = {False: 45.0, True: 120.0}
 QUIET_SECONDS = {False: 5.0, True: 60.0}
-QUIET_WITHIN = 400.0  # a delivery whose sender died is tried again after five minutes
+QUIET_WITHIN = 520.0  # a delivery whose sender died is tried again after seven minutes
 progress = Console(stderr=True, highlight=False)
 
 

@@ -111,7 +111,7 @@ async def quiet(
 ) -> dict[str, int]:
     """Wait until nothing has been under way for ``seconds``, and tell what is; what still was after ``within``.
 
-    Unless it is patient, the claims of senders that were killed are ended at once, as five minutes would end them.
+    Unless it is patient, the claims of senders that were killed are ended at once, as seven minutes would end them.
     """
     give_up, since = time.monotonic() + within, None
     told: dict[str, int] = {}

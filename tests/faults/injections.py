@@ -27,6 +27,7 @@ FULL_SECONDS = {False: 6.0, True: 30.0}
 HOLD_SECONDS = 6.0
 LATENCY_SECONDS = 0.5
 CLOCK_SECONDS = 300
+WRONG_CLOCKS = ("procedures-serve", "procedures-work", "notifications-work")
 HELD_CONNECTIONS = 100
 WORKER_SECONDS = 5.0
 NEXT_VERSION = """revision, down_revision, branch_labels, depends_on = "9999", "{head}", None, None
@@ -183,15 +184,16 @@ async def stop_consumer(ground: Ground, number: int) -> None:
 
 
 async def set_clock(ground: Ground, number: int) -> None:
-    """One service lives five minutes in the future, then five minutes in the past."""
-    part = "procedures-serve"
-    file = ground.extra / f"{part}.env"
+    """A service and workers live five minutes in the future, the next time five minutes in the past."""
+    files = [ground.extra / f"{part}.env" for part in WRONG_CLOCKS]
     wrong = machine.clock((CLOCK_SECONDS, -CLOCK_SECONDS)[number % 2])
-    file.write_text("".join(f"{name}={value}\n" for name, value in wrong.items()))
-    await restart(ground, part)
+    for file in files:
+        file.write_text("".join(f"{name}={value}\n" for name, value in wrong.items()))
+    await asyncio.gather(*(restart(ground, part) for part in WRONG_CLOCKS))
     await asyncio.sleep(HOLD_SECONDS)
-    file.unlink()
-    await restart(ground, part)
+    for file in files:
+        file.unlink()
+    await asyncio.gather(*(restart(ground, part) for part in WRONG_CLOCKS))
 
 
 async def hold_connections(ground: Ground, number: int) -> None:
@@ -279,7 +281,9 @@ FAULTS: tuple[Fault, ...] = (
     Fault("F8-service", "cuts between gateway and services", cutting("service"), each(CUTS)),
     Fault("F9", "no space on the disk", fill_disk, 3, lacks=_no_disk),
     Fault("F10", "a consumer stands still, another takes over", stop_consumer),
-    Fault("F11", "a clock is five minutes wrong", set_clock, lacks=lambda _: machine.no_other_clock()),
+    Fault(
+        "F11", "a clock is five minutes wrong", set_clock, rest=WORKER_SECONDS, lacks=lambda _: machine.no_other_clock()
+    ),
     Fault("F12", "a hundred connections are held", hold_connections),
     Fault("F13", "two relays at once", two_relays),
     Fault(

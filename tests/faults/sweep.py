@@ -12,7 +12,7 @@ from tests.faults.processes import restart
 from tests.faults.town import Ground
 
 TIMES, LONG_TIMES = 3, 50
-# Its claims end after five minutes; the harness ends them when it waits for quiet.
+# Its claims end after seven minutes; the harness ends them when it waits for quiet.
 SENDERS = Point("after-send-before-mark", "a sender is killed before it marks", ("push", "email"))
 MIGRATE = """import sys; from pathlib import Path; from town_kit.db import migrations
 getattr(migrations, sys.argv[1])(sys.argv[2], Path(sys.argv[3]), sys.argv[4])"""

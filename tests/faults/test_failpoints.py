@@ -86,7 +86,7 @@ async def test_a_sender_killed_before_its_mark_repeats_one_id_and_makes_no_secon
         return [] if armed.exists() else found
 
     deliveries = await eventually(held, within=40, every=0.1)
-    # The lease of five minutes is over.
+    # The lease is over.
     end = "UPDATE deliveries SET next_attempt_at = now() WHERE id::text = ANY($1)"
     await running_town.rows("notifications", end, deliveries)
 

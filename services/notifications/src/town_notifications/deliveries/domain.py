@@ -40,8 +40,9 @@ TRANSITIONS: frozenset[tuple[State | None, State]] = frozenset(
 
 PENDING = (State.QUEUED, State.SENDING)
 
-# Longer than any attempt may take, so that two workers never hold one delivery.
-LEASE = timedelta(minutes=5)
+# Longer than any attempt may take, so that two workers never hold one delivery, even when one's clock is wrong.
+CLOCK_ERROR = timedelta(minutes=5)
+LEASE = timedelta(minutes=2) + CLOCK_ERROR
 
 _S, _M, _H = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 RETRY_AFTER: Mapping[Lane, tuple[timedelta, ...]] = {

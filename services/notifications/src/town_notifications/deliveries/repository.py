@@ -57,7 +57,8 @@ _CLAIM = text(
 _MARK = text(
     """UPDATE deliveries d SET state = r.state, last_code = r.code, provider_id = r.provider_id,
               next_attempt_at = r.next_attempt_at,
-              ended_at = CASE WHEN r.state = 'queued' THEN NULL ELSE cast(:now AS timestamptz) END
+              ended_at = CASE WHEN r.state = 'queued' THEN NULL
+                              ELSE greatest(cast(:now AS timestamptz), d.created_at) END
          FROM unnest(cast(:ids AS uuid[]), cast(:tries AS int[]), cast(:states AS text[]), cast(:codes AS text[]),
                      cast(:providers AS text[]), cast(:nexts AS timestamptz[]))
               AS r (id, tries, state, code, provider_id, next_attempt_at)

@@ -66,7 +66,7 @@ class Message(Base, Aggregate):
         Raises:
             StateConflict: it has ended otherwise.
         """
-        self.ended_at = at
+        self._end(at)
         return self._move(State(self.state), State.DELIVERED, channel=channel)
 
     def expire(self, *, at: datetime) -> fact.MessageEvent:
@@ -75,7 +75,7 @@ class Message(Base, Aggregate):
         Raises:
             StateConflict: it has ended otherwise.
         """
-        self.ended_at = at
+        self._end(at)
         return self._move(State(self.state), State.EXPIRED)
 
     def hand_over(self, list_name: ListName, reason: Reason, *, at: datetime) -> fact.MessageEvent:
@@ -95,9 +95,14 @@ class Message(Base, Aggregate):
         self, current: State | None, list_name: ListName, reason: Reason, *, at: datetime
     ) -> fact.MessageEvent:
         event = self._move(current, State.HANDED_TO_STAFF, list_name=list_name.value, reason=reason.value)
-        self.ended_at = self.listed_at = at
+        self._end(at)
+        self.listed_at = at
         self.list_name, self.list_reason, self.listed_on = list_name, reason, japan_date(at)
         return event
+
+    def _end(self, at: datetime) -> None:
+        """Never before its beginning: the clock that made it may have been ahead."""
+        self.ended_at = max(at, self.created_at)
 
     def _move(self, current: State | None, to: State, **facts: Any) -> fact.MessageEvent:
         kind = move(current, to)
