@@ -35,6 +35,7 @@ KIT_TABLES = dict.fromkeys(GRANTS, "the kit's own: made by town_kit.db.tables, w
 PLAIN_TABLES = {
     "identity": {},
     "procedures": {
+        "person_links": "which person became which: written and read by statements of applications alone",
         "receipt_counters": "one statement of applications.numbering counts in it",
         "queue_counts": "one statement of work_queue.counting keeps it",
     },
