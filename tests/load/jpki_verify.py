@@ -5,10 +5,9 @@ the revocation index in memory. The reference is what no verifier can do without
 authority signed it, and checking one signature. The two take turns, so that a busy moment falls on both.
 """
 
-import asyncio
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -41,14 +40,10 @@ ROUNDS = 40
 ROUND_SECONDS = 0.1
 REVOKED = 1000
 CARDS = 8
+Action = Callable[[], Awaitable[None]]
 
 
 async def run() -> list[Measure]:
-    """The measures of this benchmark."""
-    return await asyncio.to_thread(measures)
-
-
-def measures() -> list[Measure]:
     """Verdicts a second of one core for each kind of key, and their share of bare cryptography."""
     found: list[Measure] = []
     with tempfile.TemporaryDirectory(prefix="town-bench-") as folder:
@@ -57,7 +52,7 @@ def measures() -> list[Measure]:
         for kind, name in NAMES.items():
             cards = [VirtualCard.issue(authority, DEMO_HOLDERS["hanako"], now=ISSUED, key=kind) for _ in range(CARDS)]
             messages = [card.sign(CONTENT, NOW) for card in cards]
-            verdicts, bare = taking_turns(
+            verdicts, bare = await taking_turns(
                 [judged(verifier, message) for message in messages],
                 [bare_cryptography(authority, kind, message) for message in messages],
             )
@@ -81,23 +76,23 @@ def make_verifier(authority: JpkiTestAuthority, folder: Path) -> JpkiVerifier:
     return JpkiVerifier(anchors, load_profile(), CrlFolder(folder / "crl", anchors, FixedClock(NOW)))
 
 
-def judged(verifier: JpkiVerifier, message: bytes) -> Callable[[], None]:
+def judged(verifier: JpkiVerifier, message: bytes) -> Action:
     """One verdict, which must be good: a refusal would be quicker."""
 
-    def once() -> None:
-        if verifier.verify_signature(message, DIGESTS, NOW).revocation.status is not Status.GOOD:
+    async def once() -> None:
+        if (await verifier.verify_signature(message, DIGESTS, NOW)).revocation.status is not Status.GOOD:
             raise RuntimeError("the benchmark's own signature was not found good")
 
     return once
 
 
-def bare_cryptography(authority: JpkiTestAuthority, kind: KeyKind, message: bytes) -> Callable[[], None]:
+def bare_cryptography(authority: JpkiTestAuthority, kind: KeyKind, message: bytes) -> Action:
     """Read the leaf, check that the authority signed it, check the signature."""
     read = read_signed_message(message)
     der, signature, signed = read.certificate.public_bytes(Encoding.DER), read.signature, read.signed_bytes
     issuer = authority.key("sign", GENERATIONS[kind]).certificate
 
-    def once() -> None:
+    async def once() -> None:
         leaf = x509.load_der_x509_certificate(der)
         leaf.verify_directly_issued_by(issuer)
         key = leaf.public_key()
@@ -109,20 +104,20 @@ def bare_cryptography(authority: JpkiTestAuthority, kind: KeyKind, message: byte
     return once
 
 
-def taking_turns(ours: list[Callable[[], None]], theirs: list[Callable[[], None]]) -> tuple[float, float]:
+async def taking_turns(ours: list[Action], theirs: list[Action]) -> tuple[float, float]:
     """How often a second each runs: the median of ``ROUNDS`` rounds, one after the other."""
     rates: tuple[list[float], list[float]] = ([], [])
     for _ in range(ROUNDS):
         for chosen, rate in zip((ours, theirs), rates, strict=True):
-            rate.append(_rate(chosen))
+            rate.append(await _rate(chosen))
     return sorted(rates[0])[ROUNDS // 2], sorted(rates[1])[ROUNDS // 2]
 
 
-def _rate(actions: list[Callable[[], None]]) -> float:
+async def _rate(actions: list[Action]) -> float:
     count = 0
     began = time.perf_counter()
     while (spent := time.perf_counter() - began) < ROUND_SECONDS:
         for action in actions:
-            action()
+            await action()
         count += len(actions)
     return count / spent

@@ -61,7 +61,7 @@ class LibraryVerifier:
     async def verify(self, *, digests: Mapping[str, bytes], cms: bytes, received_at: datetime) -> SignatureFacts:
         if self.away:
             raise DependencyUnavailable("署名を確認するシステムが応答しません。", retry_after=5)
-        signer = self.verifier.verify_signature(cms, digests, received_at)
+        signer = await self.verifier.verify_signature(cms, digests, received_at)
         assert signer.attributes is not None
         reference = str(uuid5(PEOPLE, signer.serial_hex))
         self.seen[reference] = signer

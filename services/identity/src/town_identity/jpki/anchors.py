@@ -45,16 +45,11 @@ class TrustAnchors:
         self.all = tuple(anchors)
         self.store = Store([anchor.certificate for anchor in anchors])
         self._by_certificate = {anchor.certificate: anchor for anchor in anchors}
-        self._by_fingerprint = {anchor.fingerprint: anchor for anchor in anchors}
         self.names = frozenset(anchor.certificate.subject for anchor in anchors)
 
     def of(self, certificate: x509.Certificate) -> Anchor:
         """The anchor that is this very certificate; raises ``KeyError``."""
         return self._by_certificate[certificate]
-
-    def by_fingerprint(self, fingerprint: str) -> Anchor | None:
-        """The anchor with this SHA-256, or None."""
-        return self._by_fingerprint.get(fingerprint)
 
     def signer_of(self, document: x509.Certificate | x509.CertificateRevocationList) -> Anchor | None:
         """The anchor whose name **and key** made this certificate or revocation list; validity is not looked at."""
@@ -94,9 +89,12 @@ def _pinned(certificate: x509.Certificate, pins: dict[str, Any], realm: Realm, f
         raise AnchorsUnusable(f"{file.name} is not pinned")
     if not _signed_by(certificate, certificate):
         raise AnchorsUnusable(f"{file.name} did not sign itself")
-    constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-    if not constraints.ca:
+    extensions = {type(extension.value): extension.value for extension in certificate.extensions}
+    constraints = extensions.get(x509.BasicConstraints)
+    if not isinstance(constraints, x509.BasicConstraints) or not constraints.ca:
         raise AnchorsUnusable(f"{file.name} is not an authority")
+    if x509.SubjectKeyIdentifier not in extensions:
+        raise AnchorsUnusable(f"{file.name} does not name its key")
     pin = pins[fingerprint]
     return Anchor(certificate, fingerprint, Purpose(pin["purpose"]), str(pin["generation"]), realm)
 

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.x509.oid import SignatureAlgorithmOID
+from cryptography.x509.oid import ExtensionOID, SignatureAlgorithmOID
 
 from town_identity.jpki.profile import JpkiProfile, Purpose, Realm
 from town_kit.problems import JpkiExpired, JpkiUntrusted, JpkiWeakAlgorithm, JpkiWrongPurpose
@@ -17,6 +17,16 @@ from town_kit.problems import JpkiExpired, JpkiUntrusted, JpkiWeakAlgorithm, Jpk
 MAX_CERTIFICATE_BYTES = 16_384
 RSA_BITS = range(2048, 4097)
 STRONG_SIGNATURES = frozenset({SignatureAlgorithmOID.RSA_WITH_SHA256, SignatureAlgorithmOID.ECDSA_WITH_SHA384})
+
+# RFC 5280 §4.2.1.5, .10, .11, .14: what only an authority says of the certificates below it
+OF_AUTHORITIES = frozenset(
+    {
+        ExtensionOID.POLICY_MAPPINGS,
+        ExtensionOID.NAME_CONSTRAINTS,
+        ExtensionOID.POLICY_CONSTRAINTS,
+        ExtensionOID.INHIBIT_ANY_POLICY,
+    }
+)
 
 # what the library raises for bytes that are not a certificate it can read
 UNREADABLE = (
@@ -35,6 +45,10 @@ WRONG_PURPOSE = {
     Purpose.SIGN: "署名用電子証明書（6〜16桁の英数字の暗証番号）で署名してください。",
     Purpose.AUTH: "利用者証明用電子証明書（4桁の暗証番号）でログインしてください。",
 }
+WEAK = (
+    "RSA 2048〜4096 ビットと SHA-256、または P-384 と SHA-384 の電子証明書だけを受け付けます。"
+    "市区町村の窓口で新しい電子証明書の発行を受けてください。"
+)
 EXPIRED = "電子証明書の有効期間外です。市区町村の窓口で電子証明書を更新してください。"
 
 
@@ -54,16 +68,16 @@ def strong_key(certificate: x509.Certificate) -> PublicKey:
     RSA of 2048 to 4096 bits with SHA-256, or P-384 with SHA-384; raises :class:`JpkiWeakAlgorithm`.
     """
     if certificate.signature_algorithm_oid not in STRONG_SIGNATURES:
-        raise JpkiWeakAlgorithm
+        raise JpkiWeakAlgorithm(WEAK)
     try:
         key = certificate.public_key()
     except UNREADABLE as error:
-        raise JpkiWeakAlgorithm from error
+        raise JpkiWeakAlgorithm(WEAK) from error
     if isinstance(key, RSAPublicKey) and key.key_size in RSA_BITS and key.public_numbers().e >= 65537:
         return key
     if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP384R1):
         return key
-    raise JpkiWeakAlgorithm
+    raise JpkiWeakAlgorithm(WEAK)
 
 
 def extensions_of(certificate: x509.Certificate) -> x509.Extensions:
@@ -75,17 +89,50 @@ def extensions_of(certificate: x509.Certificate) -> x509.Extensions:
 
 
 def check_shape(certificate: x509.Certificate, critical: frozenset[x509.ObjectIdentifier]) -> None:
-    """Version 3, a positive serial, not an authority, no critical extension we do not understand.
+    """Version 3, a positive serial, a named holder, not an authority, no critical extension we do not understand.
 
     Raises :class:`JpkiUntrusted` (RFC 5280 §4.1, §4.2).
     """
     if certificate.version is not x509.Version.v3 or certificate.serial_number <= 0:
         raise JpkiUntrusted(NOT_OF_JPKI)
+    try:
+        named, _ = len(certificate.subject) > 0, certificate.issuer
+    except UNREADABLE:  # names are read when they are asked for
+        raise JpkiUntrusted(NOT_OF_JPKI) from None
     for extension in extensions_of(certificate):
-        if extension.critical and extension.oid not in critical:
+        if (extension.critical and extension.oid not in critical) or _of_an_authority(extension):
             raise JpkiUntrusted(NOT_OF_JPKI)
-        if isinstance(extension.value, x509.BasicConstraints) and extension.value.ca:
-            raise JpkiUntrusted(NOT_OF_JPKI)
+        named = named or (extension.critical and extension.oid == ExtensionOID.SUBJECT_ALTERNATIVE_NAME)
+    if not named:
+        raise JpkiUntrusted(NOT_OF_JPKI)
+
+
+def _of_an_authority(extension: x509.Extension[x509.ExtensionType]) -> bool:
+    match extension.value:
+        case x509.BasicConstraints(ca=True):
+            return True
+        case x509.KeyUsage(key_cert_sign=signs_certificates, crl_sign=signs_lists):
+            return signs_certificates or signs_lists
+    return extension.oid in OF_AUTHORITIES
+
+
+def check_issuer_key(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
+    """The certificate names the key that signed it (authorityKeyIdentifier), by key and, where given, by serial.
+
+    Raises :class:`JpkiUntrusted` (RFC 5280 §4.2.1.1).
+    """
+    try:
+        named = extensions_of(certificate).get_extension_for_class(x509.AuthorityKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        raise JpkiUntrusted(NOT_OF_JPKI) from None
+    key = extensions_of(issuer).get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    if named.key_identifier != key:
+        raise JpkiUntrusted(NOT_OF_JPKI)
+    if named.authority_cert_serial_number is None:
+        return
+    names = [name.value for name in named.authority_cert_issuer or () if isinstance(name, x509.DirectoryName)]
+    if named.authority_cert_serial_number != issuer.serial_number or issuer.issuer not in names:
+        raise JpkiUntrusted(NOT_OF_JPKI)
 
 
 def check_validity(certificate: x509.Certificate, at: datetime) -> None:

@@ -43,6 +43,15 @@ _WEAK = frozenset(
     )
 )
 
+_NOT_THE_FORM = (
+    "署名のデータが決められた形（内容を含まない CMS 署名、署名者は一人）になっていません。"
+    "マイナンバーカードに対応したアプリで署名し直してください。"
+)
+_WEAK_SIGNATURE = (
+    "受け付けられない方式（SHA-1 など）の署名です。RSA は SHA-256、P-384 は SHA-384 で署名する"
+    "マイナンバーカード対応のアプリで、署名し直してください。"
+)
+
 
 @asn1.sequence
 class _Algorithm:
@@ -122,12 +131,16 @@ class SignedMessage:
             raise SignatureInvalid("署名されたときから内容が変わっています。署名をやり直してください。")
 
     def check_signature(self, key: PublicKey) -> None:
-        """The key made this signature; raises :class:`SignatureInvalid`."""
+        """The key made this signature.
+
+        Raises :class:`SignatureInvalid`, and :class:`JpkiWeakAlgorithm` where algorithm and digest are not those that
+        are allowed beside this kind of key.
+        """
+        # `rsaEncryption` names no hash of its own: it is the digest's. So each key has one digest beside it.
         ecdsa = isinstance(key, EllipticCurvePublicKey)
-        algorithms = {_ECDSA_SHA384} if ecdsa else _RSA
-        # `rsaEncryption` names no hash of its own: it is the digest's, and only SHA-256 is allowed beside RSA
-        if self.signature_algorithm not in algorithms or (not ecdsa and self.digest_algorithm != "sha256"):
-            raise SignatureInvalid
+        algorithms, digest = ({_ECDSA_SHA384}, "sha384") if ecdsa else (_RSA, "sha256")
+        if self.signature_algorithm not in algorithms or self.digest_algorithm != digest:
+            raise JpkiWeakAlgorithm(_WEAK_SIGNATURE)
         check_raw_signature(key, self.signature, self.signed_bytes)
 
 
@@ -145,7 +158,8 @@ def check_raw_signature(key: PublicKey, signature: bytes, message: bytes) -> Non
 def read_signed_message(cms: bytes) -> SignedMessage:
     """Read a detached SignedData.
 
-    Raises :class:`SignatureInvalid` for anything that is not exactly that, :class:`JpkiWeakAlgorithm` for SHA-1 or MD5.
+    Raises :class:`SignatureInvalid` for anything that is not exactly that, :class:`JpkiWeakAlgorithm` for SHA-1 or MD5
+    wherever it is named.
     """
     if not cms or len(cms) > MAX_CMS_BYTES:
         raise SignatureInvalid("電子署名が付いていません。署名してから送信してください。")
@@ -153,23 +167,22 @@ def read_signed_message(cms: bytes) -> SignedMessage:
         info = asn1.decode_der(_ContentInfo, cms)
         signers = info.content.signers.as_list()
         if info.content_type != _SIGNED_DATA or len(signers) != 1 or info.content.encapsulated.content is not None:
-            raise SignatureInvalid
+            raise SignatureInvalid(_NOT_THE_FORM)
         return _message(info.content, signers[0])
     except UNREADABLE:
-        raise SignatureInvalid from None
+        raise SignatureInvalid(_NOT_THE_FORM) from None
 
 
 def _message(data: _SignedData, signer: _Signer) -> SignedMessage:
     used = {signer.digest.algorithm, signer.algorithm.algorithm}
-    if used & _WEAK:
-        raise JpkiWeakAlgorithm(
-            "安全でない方式（SHA-1 など）の署名は受け付けられません。対応したアプリで署名し直してください。"
-        )
-    if signer.digest.algorithm not in _DIGESTS or not used & (_RSA | {_ECDSA_SHA384}) or signer.signed is None:
-        raise SignatureInvalid
+    listed = {algorithm.algorithm for algorithm in data.digests.as_list()}
+    if (used | listed) & _WEAK:
+        raise JpkiWeakAlgorithm(_WEAK_SIGNATURE)
+    if signer.digest.algorithm not in listed & _DIGESTS.keys() or signer.signed is None:
+        raise SignatureInvalid(_NOT_THE_FORM)
     values = _single_values(signer.signed)
     if values[_CONTENT_TYPE].parse(x509.ObjectIdentifier) != _DATA or data.encapsulated.content_type != _DATA:
-        raise SignatureInvalid
+        raise SignatureInvalid(_NOT_THE_FORM)
     return SignedMessage(
         certificate=_certificate(data, signer.sid),
         digest_algorithm=_DIGESTS[signer.digest.algorithm],
@@ -186,10 +199,10 @@ def _single_values(attributes: asn1.SetOf[_Attribute]) -> dict[x509.ObjectIdenti
     for attribute in attributes.as_list():
         found = attribute.values.as_list()
         if attribute.type in values or len(found) != 1:
-            raise SignatureInvalid
+            raise SignatureInvalid(_NOT_THE_FORM)
         values[attribute.type] = found[0]
     if _CONTENT_TYPE not in values or _MESSAGE_DIGEST not in values:
-        raise SignatureInvalid
+        raise SignatureInvalid(_NOT_THE_FORM)
     return values
 
 

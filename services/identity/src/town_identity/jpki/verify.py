@@ -5,10 +5,10 @@ signature → revocation. Steps before revocation say "cryptographically right",
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NoReturn
+from typing import NoReturn, ParamSpec
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -26,6 +26,9 @@ from town_kit.problems import JpkiRevoked, JpkiStatusUnavailable, JpkiUntrusted,
 REVOKED = (
     "電子証明書は失効しています。引越しや氏名の変更のあとは、市区町村の窓口で新しい電子証明書の発行を受けてください。"
 )
+
+
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,38 +75,24 @@ class JpkiVerifier:
             PolicyBuilder().store(anchors.store).extension_policies(ca_policy=authority, ee_policy=seen)
         ).max_chain_depth(0)
 
-    def verify_signature(self, cms: bytes, digests: Mapping[str, bytes], at: datetime) -> VerifiedSigner:
+    async def verify_signature(self, cms: bytes, digests: Mapping[str, bytes], at: datetime) -> VerifiedSigner:
         """Verify a detached CMS signature by a 署名用電子証明書 over content with these digests, received at ``at``.
 
         ``digests`` maps ``sha256`` (and ``sha384``, for cards with P-384) to the digest of the content. Raises
         ``SignatureInvalid``, ``JpkiUntrusted``, ``JpkiExpired``, ``JpkiRevoked``, ``JpkiWrongPurpose`` or
         ``JpkiWeakAlgorithm``; an unknown revocation status is part of the result, not a refusal.
         """
-        return self._judge_message(read_signed_message(cms), digests, at)
-
-    async def verify_signature_async(self, cms: bytes, digests: Mapping[str, bytes], at: datetime) -> VerifiedSigner:
-        """The same for the event loop: P-384, which takes about a millisecond, is judged in a thread."""
         message = read_signed_message(cms)
-        if isinstance(leaf_rules.strong_key(message.certificate), EllipticCurvePublicKey):
-            return await asyncio.to_thread(self._judge_message, message, digests, at)
-        return self._judge_message(message, digests, at)
+        return await _judged(message.certificate, self._judge_message, message, digests, at)
 
-    def verify_login(self, certificate: bytes, signature: bytes, tbs: bytes, at: datetime) -> VerifiedSigner:
+    async def verify_login(self, certificate: bytes, signature: bytes, tbs: bytes, at: datetime) -> VerifiedSigner:
         """Verify a signature by a 利用者証明用電子証明書 (DER) over the bytes of a login challenge.
 
         Raises the same problems as :meth:`verify_signature`, and ``JpkiStatusUnavailable`` where revocation is
         unknown: a login fails closed.
         """
-        return self._judge_login(leaf_rules.load_certificate(certificate), signature, tbs, at)
-
-    async def verify_login_async(
-        self, certificate: bytes, signature: bytes, tbs: bytes, at: datetime
-    ) -> VerifiedSigner:
-        """The same for the event loop: P-384 is judged in a thread."""
         leaf = leaf_rules.load_certificate(certificate)
-        if isinstance(leaf_rules.strong_key(leaf), EllipticCurvePublicKey):
-            return await asyncio.to_thread(self._judge_login, leaf, signature, tbs, at)
-        return self._judge_login(leaf, signature, tbs, at)
+        return await _judged(leaf, self._judge_login, leaf, signature, tbs, at)
 
     def check_status(self, question: Question, at: datetime) -> Revocation:
         """Only the revocation status of a certificate judged before, for what waited with an unknown one."""
@@ -137,6 +126,7 @@ class JpkiVerifier:
         self._check_purpose(leaf, anchor, purpose)
         leaf_rules.check_validity(leaf, at)
         leaf_rules.check_validity(anchor.certificate, at)
+        leaf_rules.check_issuer_key(leaf, anchor.certificate)
         return key, anchor
 
     def _check_purpose(self, leaf: x509.Certificate, anchor: Anchor, purpose: Purpose) -> None:
@@ -180,3 +170,12 @@ class JpkiVerifier:
             revocation=revocation,
             judged_at=at,
         )
+
+
+async def _judged(
+    leaf: x509.Certificate, judge: Callable[P, VerifiedSigner], *arguments: P.args, **options: P.kwargs
+) -> VerifiedSigner:
+    """A verdict that leaves the event loop alone: P-384 takes about a millisecond and is judged in a thread."""
+    if isinstance(leaf_rules.strong_key(leaf), EllipticCurvePublicKey):
+        return await asyncio.to_thread(judge, *arguments, **options)
+    return judge(*arguments, **options)

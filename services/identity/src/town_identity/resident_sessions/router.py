@@ -67,7 +67,7 @@ async def _verified(body: LoginRequest, challenge: RedeemedChallenge, wired: Por
     try:
         certificate = base64.b64decode(body.certificate, validate=True)
         signature = base64.b64decode(body.signature, validate=True)
-        return await wired.jpki.verify_login_async(certificate, signature, content, wired.clock.now())
+        return await wired.jpki.verify_login(certificate, signature, content, wired.clock.now())
     except binascii.Error:
         raise SignatureInvalid("署名のデータを読めません。もう一度署名してください。").with_status(401) from None
     except Problem as problem:

@@ -33,7 +33,7 @@ router = TownRouter(prefix="/v1/signature-verifications", tags=["署名検証"])
 async def verify_signature(body: VerifySignatureRequest, begin: Begin, wired: Wired) -> VerificationView:
     """署名を検証する。失効を確認できないときは `revocation` が `unknown` になります。"""
     await wired.look_for_lists()
-    signer = await wired.jpki.verify_signature_async(_cms(body), body.digests.by_algorithm(), body.received_at)
+    signer = await wired.jpki.verify_signature(_cms(body), body.digests.by_algorithm(), body.received_at)
     tx, now = await begin(), wired.clock.now()
     certificate = await persons.find_or_register(tx, wired.sealer, signer, now)
     touch(tx, subjects=[certificate.person_id], fields=("name", "birth", "sex", "address"))

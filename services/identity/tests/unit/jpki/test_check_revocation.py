@@ -19,69 +19,69 @@ HOUR = timedelta(hours=1)
 HANAKO = DEMO_HOLDERS["hanako"]
 
 
-def verdict(verifier: JpkiVerifier, card: VirtualCard) -> VerifiedSigner:
-    return verifier.verify_signature(card.sign(CONTENT, NOW), DIGESTS, NOW)
+async def verdict(verifier: JpkiVerifier, card: VirtualCard) -> VerifiedSigner:
+    return await verifier.verify_signature(card.sign(CONTENT, NOW), DIGESTS, NOW)
 
 
 @pytest.mark.case("D-03")
 @pytest.mark.parametrize("kind", ["rsa", "p384"])
-def test_a_revoked_certificate_is_refused(
+async def test_a_revoked_certificate_is_refused(
     kind: str, verifier: JpkiVerifier, authority: JpkiTestAuthority, crl_folder: Path
 ) -> None:
     card = VirtualCard.issue(authority, HANAKO, now=ISSUED, key=kind)
-    assert verdict(verifier, card).revocation.status is Status.GOOD
+    assert (await verdict(verifier, card)).revocation.status is Status.GOOD
     authority.revoke(card.sign_certificate, NOW - HOUR)
     authority.publish_crls(crl_folder, NOW - timedelta(minutes=1))
     with pytest.raises(JpkiRevoked):
-        verdict(verifier, card)
+        await verdict(verifier, card)
 
 
-def test_a_card_revoked_after_receipt_stays_good_with_a_mark(
+async def test_a_card_revoked_after_receipt_stays_good_with_a_mark(
     verifier: JpkiVerifier, authority: JpkiTestAuthority, crl_folder: Path, clock: FixedClock
 ) -> None:
     card = VirtualCard.issue(authority, HANAKO, now=ISSUED)
     authority.revoke(card.sign_certificate, NOW + HOUR, x509.ReasonFlags.affiliation_changed)
     clock.advance(2 * HOUR)
     authority.publish_crls(crl_folder, NOW + 2 * HOUR)
-    found = verdict(verifier, card).revocation
+    found = (await verdict(verifier, card)).revocation
     assert (found.status, found.revoked_later, found.reason) == (Status.GOOD, True, "affiliationChanged")
 
 
 @pytest.mark.case("D-04")
-def test_a_stale_list_leaves_an_application_unknown_and_a_login_refused(
+async def test_a_stale_list_leaves_an_application_unknown_and_a_login_refused(
     verifier: JpkiVerifier, hanako: VirtualCard, clock: FixedClock
 ) -> None:
     clock.advance(timedelta(days=8))
     later = clock.now()
-    found = verifier.verify_signature(hanako.sign(CONTENT, later), DIGESTS, later)
+    found = await verifier.verify_signature(hanako.sign(CONTENT, later), DIGESTS, later)
     assert found.revocation.status is Status.UNKNOWN
     with pytest.raises(JpkiStatusUnavailable):
-        verifier.verify_login(hanako.auth_der, hanako.sign_login(b"t"), b"t", later)
+        await verifier.verify_login(hanako.auth_der, hanako.sign_login(b"t"), b"t", later)
 
 
 @pytest.mark.case("D-04")
-def test_a_fresh_list_settles_what_was_unknown(
+async def test_a_fresh_list_settles_what_was_unknown(
     verifier: JpkiVerifier, hanako: VirtualCard, authority: JpkiTestAuthority, crl_folder: Path, clock: FixedClock
 ) -> None:
     clock.advance(timedelta(days=8))
-    waiting = verdict(verifier, hanako)
+    waiting = await verdict(verifier, hanako)
     assert waiting.revocation.status is Status.UNKNOWN
     authority.publish_crls(crl_folder, clock.now())
     assert verifier.check_status(waiting.question(), NOW).status is Status.GOOD
 
 
-def test_without_any_list_nothing_is_known(
+async def test_without_any_list_nothing_is_known(
     make_verifier: Callable[[Path], JpkiVerifier], tmp_path: Path, hanako: VirtualCard
 ) -> None:
-    assert verdict(make_verifier(tmp_path / "absent"), hanako).revocation.status is Status.UNKNOWN
+    assert (await verdict(make_verifier(tmp_path / "absent"), hanako)).revocation.status is Status.UNKNOWN
 
 
-def test_a_list_of_another_partition_says_nothing(
+async def test_a_list_of_another_partition_says_nothing(
     make_verifier: Callable[[Path], JpkiVerifier], tmp_path: Path, authority: JpkiTestAuthority, hanako: VirtualCard
 ) -> None:
     other = authority.crl(authority.key("sign"), NOW - HOUR, partition=authority_name("sign"))
     (tmp_path / "other.crl").write_bytes(other)
-    assert verdict(make_verifier(tmp_path), hanako).revocation.status is Status.UNKNOWN
+    assert (await verdict(make_verifier(tmp_path), hanako)).revocation.status is Status.UNKNOWN
 
 
 def test_a_list_of_an_authority_of_the_same_name_is_refused(anchors: TrustAnchors) -> None:
@@ -95,7 +95,7 @@ def test_a_list_from_the_future_is_refused(anchors: TrustAnchors, authority: Jpk
         read_crl(authority.crl(authority.key("sign"), NOW + HOUR), anchors, NOW)
 
 
-def test_an_older_list_never_replaces_a_newer_one(
+async def test_an_older_list_never_replaces_a_newer_one(
     verifier: JpkiVerifier, authority: JpkiTestAuthority, crl_folder: Path
 ) -> None:
     card = VirtualCard.issue(authority, HANAKO, now=ISSUED)
@@ -103,10 +103,10 @@ def test_an_older_list_never_replaces_a_newer_one(
     authority.revoke(card.sign_certificate, NOW - HOUR)
     authority.publish_crls(crl_folder, NOW - timedelta(minutes=2))
     with pytest.raises(JpkiRevoked):
-        verdict(verifier, card)
+        await verdict(verifier, card)
     (crl_folder / "sign-2024.crl").write_bytes(old)
     with pytest.raises(JpkiRevoked):
-        verdict(verifier, card)
+        await verdict(verifier, card)
 
 
 def test_a_changed_byte_in_a_list_is_refused(anchors: TrustAnchors, authority: JpkiTestAuthority) -> None:
@@ -133,8 +133,8 @@ class Says:
         ([], Status.UNKNOWN),
     ],
 )
-def test_whoever_says_revoked_wins(
+async def test_whoever_says_revoked_wins(
     answers: list[Status], expected: Status, verifier: JpkiVerifier, hanako: VirtualCard
 ) -> None:
-    question = verdict(verifier, hanako).question()
+    question = (await verdict(verifier, hanako)).question()
     assert AnySource([Says(answer) for answer in answers]).check(question, NOW).status is expected

@@ -14,24 +14,24 @@ from town_sandbox.jpki.samples import CONTENT, DIGESTS, ISSUED, NOW
 HANAKO = DEMO_HOLDERS["hanako"]
 
 
-def read(
+async def read(
     verifier: JpkiVerifier,
     authority: JpkiTestAuthority,
     holder: Holder = HANAKO,
     attributes: Sequence[tuple[str, str]] | None = None,
 ) -> HolderAttributes:
     card = VirtualCard.issue(authority, holder, now=ISSUED, attributes=attributes)
-    found = verifier.verify_signature(card.sign(CONTENT, NOW), DIGESTS, NOW).attributes
+    found = (await verifier.verify_signature(card.sign(CONTENT, NOW), DIGESTS, NOW)).attributes
     assert found is not None
     return found
 
 
 @pytest.mark.case("D-10")
-def test_an_unknown_birth_date_and_substitute_characters_are_kept_as_such(
+async def test_an_unknown_birth_date_and_substitute_characters_are_kept_as_such(
     verifier: JpkiVerifier, authority: JpkiTestAuthority
 ) -> None:
     holder = HANAKO.but(birth="000000000", name="能登　〓子", name_substitutes="00010")
-    found = read(verifier, authority, holder)
+    found = await read(verifier, authority, holder)
     assert (found.birth, found.birth_known) == (None, False)
     assert (found.name_substitutes, found.has_substitutes) == ("00010", True)
 
@@ -57,32 +57,32 @@ def test_a_birth_date_is_whole_or_unknown(text: str, expected: date | None) -> N
 @pytest.mark.parametrize(
     ("code", "sex"), [("1", Sex.MALE), ("2", Sex.FEMALE), ("3", Sex.OTHER), ("9", Sex.OTHER), ("", Sex.OTHER)]
 )
-def test_a_sex_code_outside_the_profile_is_other(
+async def test_a_sex_code_outside_the_profile_is_other(
     code: str, sex: Sex, verifier: JpkiVerifier, authority: JpkiTestAuthority
 ) -> None:
-    assert read(verifier, authority, HANAKO.but(sex=code)).sex is sex
+    assert (await read(verifier, authority, HANAKO.but(sex=code))).sex is sex
 
 
-def test_the_order_of_the_entries_does_not_matter(verifier: JpkiVerifier, authority: JpkiTestAuthority) -> None:
+async def test_the_order_of_the_entries_does_not_matter(verifier: JpkiVerifier, authority: JpkiTestAuthority) -> None:
     turned = list(reversed(HANAKO.attributes()))
-    assert read(verifier, authority, attributes=turned) == read(verifier, authority)
+    assert await read(verifier, authority, attributes=turned) == await read(verifier, authority)
 
 
-def test_a_birth_date_written_twice_is_refused(verifier: JpkiVerifier, authority: JpkiTestAuthority) -> None:
+async def test_a_birth_date_written_twice_is_refused(verifier: JpkiVerifier, authority: JpkiTestAuthority) -> None:
     doubled = [*HANAKO.attributes(), ("1.2.392.200149.8.5.5.4", "319500101")]
     with pytest.raises(JpkiUntrusted):
-        read(verifier, authority, attributes=doubled)
+        await read(verifier, authority, attributes=doubled)
 
 
 @pytest.mark.parametrize("missing", range(6))
-def test_a_missing_entry_is_refused(missing: int, verifier: JpkiVerifier, authority: JpkiTestAuthority) -> None:
+async def test_a_missing_entry_is_refused(missing: int, verifier: JpkiVerifier, authority: JpkiTestAuthority) -> None:
     kept = [entry for index, entry in enumerate(HANAKO.attributes()) if index != missing]
     with pytest.raises(JpkiUntrusted):
-        read(verifier, authority, attributes=kept)
+        await read(verifier, authority, attributes=kept)
 
 
-def test_nothing_of_the_holder_shows_in_a_repr(verifier: JpkiVerifier, authority: JpkiTestAuthority) -> None:
+async def test_nothing_of_the_holder_shows_in_a_repr(verifier: JpkiVerifier, authority: JpkiTestAuthority) -> None:
     card = VirtualCard.issue(authority, HANAKO, now=ISSUED)
-    signer = verifier.verify_signature(card.sign(CONTENT, NOW), DIGESTS, NOW)
+    signer = await verifier.verify_signature(card.sign(CONTENT, NOW), DIGESTS, NOW)
     shown = repr(signer) + repr(signer.attributes)
     assert not any(secret in shown for secret in (HANAKO.name, HANAKO.address, "1987", str(signer.serial)))
