@@ -11,19 +11,14 @@ import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pikepdf
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import pkcs7
-from tests.fuzz import shapes
+from tests.fuzz import cards, shapes
 from tests.fuzz.shapes import Shape
 
-from town_identity.jpki.cms import read_signed_message
-from town_kit.archives import inspect_document, open_archive, parse_xml, read_csv, sniff
+from town_kit.archives import inspect_document, open_archive, sniff
 from town_kit.auth.jose import TokenRefused, generate_signing_key, parse_jwks, sign, verify
 from town_kit.auth.tokens import _principal
 from town_kit.idempotency import canonical, strict_json
@@ -48,25 +43,6 @@ class Target:
     may_raise: tuple[type[Exception], ...]
     seeds: list[bytes]
     shape: Shape | None = None
-
-
-def cms() -> bytes:
-    """A detached signature as a card makes it, by a certificate made up here."""
-    key = rsa.generate_private_key(65537, 2048)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "fuzz")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(7)
-        .not_valid_before(NOW)
-        .not_valid_after(NOW + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    builder = pkcs7.PKCS7SignatureBuilder().set_data(b"x").add_signer(certificate, key, hashes.SHA256())
-    options = [pkcs7.PKCS7Options.DetachedSignature, pkcs7.PKCS7Options.Binary, pkcs7.PKCS7Options.NoCapabilities]
-    return builder.sign(serialization.Encoding.DER, options)
 
 
 def package(*attachments: bytes) -> bytes:
@@ -157,11 +133,8 @@ def seeds() -> dict[str, list[bytes]]:
     with zipfile.ZipFile(io.BytesIO(whole)) as archive:
         member = archive.read(PROFILE.members.signed)
     return {
-        "cms": [cms()],
         "zip": [whole, package(pdf(), packed)],
         "member": [member],
-        "csv": ['番号,氏名\r\n1,"山田, 花子"\r\n'.encode("cp932"), "﻿a,b\n1,2\n".encode()],
-        "xml": ["<a b='1'><c>二</c></a>".encode()],
         "document": [pdf(), packed, b"\x89PNG\r\n\x1a\n", b"<a/>"],
         "json": [b'{"a": [1, 2.5, -3e7, "\\u3042", null, true], "b": {"c": ""}}'],
         "token": [sign(claims, KEY, "at+jwt").encode()],
@@ -186,12 +159,10 @@ def targets() -> list[Target]:
 
     refused: tuple[type[Exception], ...] = (Problem,)
     return [
-        Target("DER/CMS", read_signed_message, refused, made["cms"], shapes.der),
+        *(Target(name, read, may_raise, seeds, shape) for name, read, may_raise, seeds, shape in cards.targets()),
         Target("ZIP", archive_of, refused, made["zip"], shapes.archive),
         Target("raw package", package_of, refused, made["zip"], shapes.archive),
         Target("signed member", signed_member, refused, made["member"]),
-        Target("CSV", lambda content: list(read_csv(content)), refused, made["csv"], shapes.table),
-        Target("XML", parse_xml, refused, made["xml"]),
         Target("documents", document_of, refused, made["document"]),
         Target("strict JSON", lambda content: canonical(strict_json(content)), refused, made["json"]),
         Target("tokens", token_of, (Problem, TokenRefused), made["token"]),

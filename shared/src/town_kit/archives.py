@@ -1,12 +1,10 @@
-"""Files from outside, opened safely: ZIP archives, CSV tables, XML, and a look at what a file really is.
+"""Files from outside, opened safely: ZIP archives, and a look at what a file really is.
 
 What a file says of itself (its name, its size, its type) is a claim. Bytes are counted while they are inflated, types
 are found by looking, and whatever cannot be judged is refused.
 """
 
 import codecs
-import csv
-import io
 import re
 import stat
 import struct
@@ -18,8 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO
-
-from lxml import etree
 
 from town_kit.pdf import inspect_pdf
 from town_kit.problems import ArchiveUnsafe, DocumentUnsafe
@@ -265,76 +261,6 @@ def inspect_document(file: IO[bytes], media_type: str) -> None:
     file.seek(0)
 
 
-def parse_xml(content: bytes, *, limit: int = 5 * 1024 * 1024, depth: int = 100) -> etree._Element:
-    """The root of an XML document that declares nothing and fetches nothing.
-
-    Raises:
-        DocumentUnsafe: longer than ``limit`` bytes, deeper than ``depth``, with a DOCTYPE, or not well formed.
-    """
-    if len(content) > limit:
-        raise DocumentUnsafe("XMLが大きすぎます。分けて送ってください。")
-    _refuse_declarations(content)
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_pis=True, remove_comments=True
-    )
-    try:
-        root = etree.fromstring(content, parser)
-    except (etree.XMLSyntaxError, ValueError):
-        raise DocumentUnsafe("XMLとして読めません。作り直して送ってください。") from None
-    if root.getroottree().docinfo.doctype or _depth(root) > depth:
-        raise DocumentUnsafe("XMLの構造を扱えません。作り直して送ってください。")
-    return root
-
-
 def _refuse_declarations(content: bytes) -> None:
     if b"\x00" in content or _DECLARATION.search(content):  # NUL: UTF-16 and UTF-32 would hide a DOCTYPE
         raise DocumentUnsafe("DOCTYPEを含むXMLや、UTF-8でないXMLは受け付けていません。作り直して送ってください。")
-
-
-def _depth(root: etree._Element) -> int:
-    deepest, waiting = 1, [(root, 1)]
-    while waiting:
-        element, level = waiting.pop()
-        deepest = max(deepest, level)
-        waiting.extend((child, level + 1) for child in element)
-    return deepest
-
-
-def decode_text(content: bytes) -> str:
-    """Text whose encoding is UTF-8 (with or without BOM) or CP932.
-
-    Raises:
-        DocumentUnsafe: it is neither.
-    """
-    for encoding in ("utf-8-sig", "cp932"):
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if not _NOT_CP932.search(text):
-            return text
-    raise DocumentUnsafe("文字コードは UTF-8 か Shift_JIS にしてください。")
-
-
-def read_csv(
-    content: bytes, *, rows: int = 100_000, columns: int = 500, field_length: int = 10_000
-) -> Iterator[list[str]]:
-    """The rows of a CSV file (RFC 4180) in UTF-8 or CP932, empty lines passed over.
-
-    Raises:
-        DocumentUnsafe: another encoding, a NUL, a broken quotation, or more than the limits.
-    """
-    text = decode_text(content)
-    if "\x00" in text:
-        raise DocumentUnsafe("CSVとして読めません。作り直して送ってください。")
-    count = 0
-    try:
-        for row in csv.reader(io.StringIO(text, newline=""), strict=True):
-            if not row:
-                continue
-            count += 1
-            if count > rows or len(row) > columns or any(len(field) > field_length for field in row):
-                raise DocumentUnsafe("CSVの行・列・項目が大きすぎます。分けて送ってください。")
-            yield row
-    except csv.Error:
-        raise DocumentUnsafe("CSVの引用符を確認してください。") from None

@@ -121,21 +121,21 @@ def read_crl(data: bytes, anchors: TrustAnchors, now: datetime) -> CrlIndex:
     try:
         pem = data.startswith(b"-----BEGIN")
         crl = x509.load_pem_x509_crl(data) if pem else x509.load_der_x509_crl(data)
-        anchor = anchors.signer_of(crl)
-        extensions = crl.extensions
-    except UNREADABLE as error:
+        return _index(crl, anchors.signer_of(crl), now)
+    except CrlRefused:
+        raise
+    except UNREADABLE as error:  # entries and extensions are read when they are asked for
         raise CrlRefused("it cannot be read") from error
+
+
+def _index(crl: x509.CertificateRevocationList, anchor: Anchor | None, now: datetime) -> CrlIndex:
     if anchor is None or crl.signature_algorithm_oid not in STRONG_SIGNATURES:
         raise CrlRefused("no pinned anchor signed it")
-    return _index(crl, extensions, anchor, now)
-
-
-def _index(crl: x509.CertificateRevocationList, extensions: x509.Extensions, anchor: Anchor, now: datetime) -> CrlIndex:
     next_update = crl.next_update_utc
     if next_update is None or crl.last_update_utc > now:
         raise CrlRefused("it has no next update or comes from the future")
     number, partition = None, None
-    for extension in extensions:
+    for extension in crl.extensions:
         match extension.value:
             case x509.CRLNumber(crl_number=found):
                 number = found

@@ -6,13 +6,23 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from town_identity.jpki import AnySource, JpkiVerifier, Question, Revocation, Status, TrustAnchors, VerifiedSigner
+from town_identity.jpki import (
+    AnySource,
+    CrlFolder,
+    JpkiVerifier,
+    Question,
+    Revocation,
+    Status,
+    TrustAnchors,
+    VerifiedSigner,
+)
 from town_identity.jpki.crl_file import CrlRefused, read_crl
 from town_kit.clock import FixedClock
 from town_kit.problems import JpkiRevoked, JpkiStatusUnavailable
 from town_sandbox.jpki import DEMO_HOLDERS, JpkiTestAuthority, VirtualCard
-from town_sandbox.jpki.authority import authority_name
+from town_sandbox.jpki.authority import authority_name, digest_for
 from town_sandbox.jpki.samples import CONTENT, DIGESTS, ISSUED, NOW
 
 HOUR = timedelta(hours=1)
@@ -114,6 +124,23 @@ def test_a_changed_byte_in_a_list_is_refused(anchors: TrustAnchors, authority: J
     crl[-20] ^= 1
     with pytest.raises(CrlRefused):
         read_crl(bytes(crl), anchors, NOW)
+
+
+def test_a_signed_list_whose_entry_cannot_be_read_is_refused(
+    anchors: TrustAnchors, authority: JpkiTestAuthority, tmp_path: Path
+) -> None:
+    broken = x509.UnrecognizedExtension(x509.CRLReason.oid, b"\x05\x00")
+    entry = x509.RevokedCertificateBuilder().serial_number(7).revocation_date(NOW).add_extension(broken, False).build()
+    key = authority.key("sign")
+    whole = x509.load_der_x509_crl(authority.crl(key, NOW - HOUR))
+    builder = x509.CertificateRevocationListBuilder(
+        whole.issuer, whole.last_update_utc, whole.next_update_utc, list(whole.extensions), [entry]
+    )
+    spoilt = builder.sign(key.key, digest_for(key.key)).public_bytes(Encoding.DER)
+    with pytest.raises(CrlRefused, match="read"):
+        read_crl(spoilt, anchors, NOW)
+    (tmp_path / "spoilt.crl").write_bytes(spoilt)
+    assert CrlFolder(tmp_path, anchors, FixedClock(NOW)).refresh() == 0
 
 
 class Says:

@@ -239,8 +239,9 @@ async def test_a_signature_made_by_openssl_is_accepted(
     card = VirtualCard.issue(authority, HANAKO, now=ISSUED, key=kind)
     card.save(tmp_path)
     (tmp_path / "content").write_bytes(CONTENT)
+    digest = "sha384" if kind == "p384" else "sha256"
     signing: list[str | Path] = [
-        "openssl", "cms", "-sign", "-binary", "-md", "sha384" if kind == "p384" else "sha256", "-in", tmp_path / "content",
+        "openssl", "cms", "-sign", "-binary", "-md", digest, "-in", tmp_path / "content",
         "-signer", tmp_path / "sign.pem", "-inkey", tmp_path / "sign.key.pem",
         "-outform", "DER", "-out", tmp_path / "content.cms",
     ]  # fmt: skip
