@@ -73,7 +73,9 @@ def make_verifier(authority: JpkiTestAuthority, folder: Path) -> JpkiVerifier:
     authority.write_anchors(folder / "anchors")
     authority.publish_crls(folder / "crl", NOW - timedelta(hours=2))
     anchors = load_anchors({Realm.PRODUCTION: PRODUCTION_ANCHORS, Realm.TEST: folder / "anchors"}, "development")
-    return JpkiVerifier(anchors, load_profile(), CrlFolder(folder / "crl", anchors, FixedClock(NOW)))
+    lists = CrlFolder(folder / "crl", anchors, FixedClock(NOW))
+    lists.refresh()
+    return JpkiVerifier(anchors, load_profile(), lists)
 
 
 def judged(verifier: JpkiVerifier, message: bytes) -> Action:

@@ -67,5 +67,6 @@ def create_service(settings: IdentitySettings, *, clock: Clock | None = None) ->
         ),
         events=PUBLISHED,
         republish=lambda: republish(database, Person, Person.present),
+        alarms={"revocation_lists": ports.lists_count},
         extras={"ports": ports},
     )

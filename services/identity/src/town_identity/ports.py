@@ -1,13 +1,14 @@
 """What the slices are handed: verifier, keys, clients, staff directory; chosen in ``wiring.py`` and nowhere else."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from town_identity import revocation_lists
 from town_identity.clients import ClientRegistry, ScopeCatalogue
 from town_identity.jpki import CrlFolder, JpkiVerifier, TrustAnchors
 from town_identity.keys import AccessTokens
@@ -35,11 +36,21 @@ class Ports:
     scopes: ScopeCatalogue
     number_links: NumberLinkProfile
     staff: StaffDirectory | None
+    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def look_for_lists(self) -> None:
-        """Read revocation lists that have arrived, in a thread: a list of a whole authority is large."""
-        if self.revocation_lists.due():
-            await asyncio.to_thread(self.revocation_lists.refresh)
+        """Read revocation lists that have arrived, if it is time to look."""
+        if not self.revocation_lists.due():
+            return
+        async with self.looking:
+            if self.revocation_lists.due():
+                await revocation_lists.look(self.database, self.revocation_lists, self.clock)
+
+    async def lists_count(self) -> None:
+        """An alarm for people: raises while a file in the folder is none that counts, such as an older list."""
+        await self.look_for_lists()
+        if self.revocation_lists.refused:
+            raise RuntimeError("a file in the folder of revocation lists does not count; the log says why")
 
 
 async def act_as_service(session: AsyncSession) -> None:

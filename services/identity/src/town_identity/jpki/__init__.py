@@ -2,7 +2,7 @@
 
 from town_identity.jpki.anchors import PRODUCTION_ANCHORS, AnchorsUnusable, TrustAnchors, load_anchors
 from town_identity.jpki.attributes import HolderAttributes, Sex
-from town_identity.jpki.crl_file import CrlFolder
+from town_identity.jpki.crl_file import CrlFolder, ListKey
 from town_identity.jpki.profile import JpkiProfile, Purpose, Realm, load_profile
 from town_identity.jpki.revocation import AnySource, Question, Revocation, RevocationSource, Status
 from town_identity.jpki.verify import JpkiVerifier, VerifiedSigner
@@ -15,6 +15,7 @@ __all__ = [
     "HolderAttributes",
     "JpkiProfile",
     "JpkiVerifier",
+    "ListKey",
     "Purpose",
     "Question",
     "Realm",

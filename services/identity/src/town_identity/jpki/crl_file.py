@@ -1,12 +1,13 @@
 """Revocation lists from a configured folder (CRL, RFC 5280 §5): checked once when read, then an index in memory.
 
 A list counts when a pinned anchor signed it, it is a full list with number and next update, and its number is not
-below one seen before. A list past its next update says nothing.
+below one seen before, by this process or by any other that remembered it. A list past its next update says nothing.
 """
 
+import hashlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +24,10 @@ log = logging.getLogger(__name__)
 MAX_CRL_BYTES = 256 * 1024 * 1024
 
 
+# the issuer's fingerprint, and the SHA-256 of the partition's names (empty: all certificates)
+ListKey = tuple[str, bytes]
+
+
 class CrlRefused(ValueError):
     """A file in the folder is not a list that counts; the sentence says why."""
 
@@ -37,6 +42,12 @@ class CrlIndex:
     this_update: datetime
     next_update: datetime
     revoked: dict[int, tuple[datetime, str | None]]
+
+    @property
+    def key(self) -> ListKey:
+        """Which list this is one number of."""
+        names = b"".join(sorted(self.partition or ()))
+        return self.issuer, b"" if self.partition is None else hashlib.sha256(names).digest()
 
     def covers(self, question: Question) -> bool:
         """Whether the list would name that certificate if it were revoked."""
@@ -58,7 +69,7 @@ class CrlIndex:
 
 
 class CrlFolder:
-    """The lists of a folder, read again when a file appears or changes (looked at every ``interval`` seconds)."""
+    """The lists of a folder: what has appeared or changed is read every ``interval`` seconds."""
 
     def __init__(
         self,
@@ -71,13 +82,14 @@ class CrlFolder:
         self._folder, self._anchors, self._clock = folder, anchors, clock
         self._interval, self._monotonic = interval, monotonic
         self._seen: dict[str, tuple[int, int]] = {}
-        self._lists: dict[tuple[str, frozenset[bytes] | None], CrlIndex] = {}
+        self._lists: dict[ListKey, CrlIndex] = {}
+        self._read: dict[ListKey, CrlIndex] = {}
         self._next_look = float("-inf")
+        self.refused: dict[str, str] = {}
+        """Files that did not count when they were read last, and why; people should look at them."""
 
     def check(self, question: Question, at: datetime) -> Revocation:
-        """The answer of the newest list that covers the certificate."""
-        if self.due():
-            self.refresh()
+        """The answer of the newest list that covers the certificate, by what was read and taken before."""
         now = self._clock.now()
         answers = [index.check(question, at, now) for index in self._lists.values() if index.covers(question)]
         revoked = [answer for answer in answers if answer.status is Status.REVOKED]
@@ -88,30 +100,44 @@ class CrlFolder:
         """Whether it is time to look at the folder again."""
         return self._monotonic() >= self._next_look
 
-    def refresh(self) -> int:
-        """Read what is new in the folder; returns how many lists were taken. A bad file is logged and skipped."""
+    def refresh(self) -> None:
+        """Read what is new in the folder and go by it."""
+        self.read({})
+        self.take()
+
+    def read(self, known: Mapping[ListKey, int]) -> dict[ListKey, int]:
+        """Read what is new in the folder and answer the highest number of each list; :meth:`take` makes it count.
+
+        ``known`` holds the highest numbers that were ever taken. A file that does not count is logged, and named in
+        ``refused`` until it is replaced.
+        """
         self._next_look = self._monotonic() + self._interval
-        taken = 0
-        for path in sorted(self._folder.glob("*.crl")) if self._folder.is_dir() else ():
+        files = sorted(self._folder.glob("*.crl")) if self._folder.is_dir() else []
+        self.refused = {name: why for name, why in self.refused.items() if self._folder / name in files}
+        for path in files:
             try:
                 stat = path.stat()
                 if self._seen.get(path.name) == (stamp := (stat.st_mtime_ns, stat.st_size)):
                     continue
-                taken += self._take(read_crl(path.read_bytes(), self._anchors, self._clock.now()))
+                self._compare(read_crl(path.read_bytes(), self._anchors, self._clock.now()), known)
                 self._seen[path.name] = stamp
+                self.refused.pop(path.name, None)
             except (OSError, CrlRefused) as error:
+                self.refused[path.name] = str(error)
                 log.warning("revocation list %s was not taken: %s", path.name, error)
-        return taken
+        return {key: index.number for key, index in {**self._lists, **self._read}.items()}
 
-    def _take(self, index: CrlIndex) -> bool:
-        key = (index.issuer, index.partition)
-        known = self._lists.get(key)
-        if known is not None and known.number >= index.number:
-            if known.number > index.number:
-                raise CrlRefused("its number is below one seen before")
-            return False
-        self._lists = {**self._lists, key: index}
-        return True
+    def take(self) -> None:
+        """From now on the lists that were read are gone by."""
+        self._lists, self._read = {**self._lists, **self._read}, {}
+
+    def _compare(self, index: CrlIndex, known: Mapping[ListKey, int]) -> None:
+        before = self._read.get(index.key) or self._lists.get(index.key)
+        highest = max(known.get(index.key, -1), before.number if before else -1)
+        if index.number < highest:
+            raise CrlRefused(f"its number {index.number} is below {highest}, which was seen before")
+        if before is None or index.number > before.number:
+            self._read[index.key] = index
 
 
 def read_crl(data: bytes, anchors: TrustAnchors, now: datetime) -> CrlIndex:

@@ -15,7 +15,7 @@ from town_identity.oauth.describe import ERRORS, described
 from town_identity.oauth.errors import NO_STORE, oauth_error
 from town_identity.ports import Ports, Wired, act_as_service
 from town_kit.auth import SERVICE
-from town_kit.problems import InvalidToken
+from town_kit.problems import InvalidToken, JpkiStatusUnavailable
 from town_kit.routing import Begin, TownRouter, Tx
 
 MAX_FORM = 32 * 1024
@@ -28,14 +28,17 @@ router = TownRouter(prefix="/v1/oauth", tags=["トークン"])
     "/token",
     scope=None,
     official="RFC 6749",
+    problems=(JpkiStatusUnavailable,),
     responses=ERRORS,
     openapi_extra=described({"grant_type"}, {"scope": "要求する権限", "refresh_token": "更新用トークン"}),
 )
-async def create_token(request: Request, tx: Tx, wired: Wired) -> Response:
+async def create_token(request: Request, begin: Begin, wired: Wired) -> Response:
     """アクセストークンを発行する（client_credentials、refresh_token）。"""
     form = await _form(request)
     if form is None:
         return oauth_error("invalid_request")
+    await wired.look_for_lists()
+    tx = await begin()
     await act_as_service(tx)
     match form.get("grant_type"):
         case "client_credentials":

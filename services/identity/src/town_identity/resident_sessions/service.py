@@ -17,7 +17,7 @@ from town_identity.resident_sessions.models import RefreshToken, ResidentSession
 from town_kit.auth import Principal, Role
 from town_kit.db import Database
 from town_kit.ids import new_id
-from town_kit.problems import NotFound
+from town_kit.problems import JpkiStatusUnavailable, NotFound
 
 # RFC 8176: a key in hardware, opened with a PIN
 CARD_FACTORS = ("hwk", "pin")
@@ -58,7 +58,11 @@ async def refresh(session: AsyncSession, wired: Ports, token: str, client_id: st
     """New tokens for a refresh token, which is used up; None when it is not good for any.
 
     A token used twice was copied by somebody: then the session of its device ends (RFC 9700 §4.14). It also ends when
-    the certificate has been revoked since.
+    the certificate has run out or been revoked since.
+
+    Raises:
+        JpkiStatusUnavailable: no current list says whether it has been; as at a login, that is no yes. The session
+            and its refresh token stay as they are, for another try.
     """
     now, digest = wired.clock.now(), hashlib.sha256(token.encode()).digest()
     row = (
@@ -73,9 +77,19 @@ async def refresh(session: AsyncSession, wired: Ports, token: str, client_id: st
         _end(found, now, "refresh token used twice")
         return None
     certificate = await session.get_one(CertificateSerial, found.certificate_id)
-    if wired.jpki.check_status(question_of(wired.sealer, certificate), now).status is Status.REVOKED:
-        _end(found, now, "certificate revoked")
+    question = question_of(wired.sealer, certificate)
+    if question.not_after < now:
+        _end(found, now, "certificate ran out")
         return None
+    match wired.jpki.check_status(question, now).status:
+        case Status.REVOKED:
+            _end(found, now, "certificate revoked")
+            return None
+        case Status.UNKNOWN:
+            raise JpkiStatusUnavailable(
+                "失効情報を確認できません。ログインはそのままです。しばらくしてからもう一度お試しください。",
+                retry_after=300,
+            )
     row.used_at = found.last_used_at = now
     return await _tokens(session, wired, found, now)
 

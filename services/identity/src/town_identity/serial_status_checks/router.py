@@ -9,7 +9,7 @@ from town_identity import persons
 from town_identity.ports import Wired
 from town_kit.auth import SERVICE
 from town_kit.problems import NotFound
-from town_kit.routing import Audit, TownRouter, Tx
+from town_kit.routing import Audit, Begin, TownRouter
 from town_kit.schemas import Input, Moment, Output
 from town_kit.writing import touch
 
@@ -40,8 +40,10 @@ class StatusView(Output):
     problems=(NotFound,),
     keyless="the answer depends on nothing but the current revocation lists",
 )
-async def check_status(body: CheckStatusRequest, tx: Tx, wired: Wired) -> StatusView:
+async def check_status(body: CheckStatusRequest, begin: Begin, wired: Wired) -> StatusView:
     """証明書が受け取った時点で有効だったかを、いまの失効情報で確かめる。"""
+    await wired.look_for_lists()
+    tx = await begin()
     certificate = await tx.get(persons.CertificateSerial, body.serial_reference)
     if certificate is None:
         raise NotFound("証明書の参照が見つかりません。署名検証の結果にある値を送ってください。")

@@ -31,6 +31,7 @@ async def test_a_card_opens_a_session_for_its_person(api: Any) -> None:
 
 @pytest.mark.case("D-09")
 async def test_a_challenge_is_redeemed_once_in_series(api: Any) -> None:
+    """The first answer is 201 where the case says 200, because it makes a session."""
     body = api.answer(await api.challenge(), api.card())
     first = await api.client.post("/v1/resident-sessions", json=body)
     second = await api.client.post("/v1/resident-sessions", json=body)
@@ -41,12 +42,15 @@ async def test_a_challenge_is_redeemed_once_in_series(api: Any) -> None:
 
 @pytest.mark.case("D-09")
 async def test_twenty_answers_to_one_challenge_at_once_open_one_session(api: Any) -> None:
+    """One is answered 201 where the case says 200, because it makes a session; nineteen are 409."""
     body = api.answer(await api.challenge(), api.card())
+    before = len(await api.rows("SELECT id FROM resident_sessions"))
     answers = await asyncio.gather(*(api.client.post("/v1/resident-sessions", json=body) for _ in range(20)))
     good = [answer for answer in answers if answer.status_code == 201]
     assert len(good) == 1
     assert [a.json()["type"] for a in answers if a is not good[0]] == ["urn:town:problem:state-conflict"] * 19
     assert await sessions_of(api, good[0].json()["person_id"]) == 1
+    assert len(await api.rows("SELECT id FROM resident_sessions")) == before + 1
 
 
 async def test_a_wrong_answer_uses_the_challenge_up(api: Any) -> None:
@@ -137,6 +141,25 @@ async def test_a_card_revoked_since_gets_no_further_tokens(api: Any) -> None:
     api.clock.advance(timedelta(minutes=1))
     api.publish_lists()
     assert (await refresh(api, session["refresh_token"])).json() == {"error": "invalid_grant"}
+
+
+async def test_a_certificate_that_ran_out_gets_no_further_tokens_though_its_lists_are_fresh(api: Any) -> None:
+    session = await api.log_in(api.card(lifetime=timedelta(days=3)))
+    api.clock.advance(timedelta(days=2, seconds=1))
+    api.publish_lists()
+    assert (await refresh(api, session["refresh_token"])).json() == {"error": "invalid_grant"}
+    (left,) = await api.rows("SELECT revoked_because FROM resident_sessions WHERE id = :id", id=session["session_id"])
+    assert left[0] == "certificate ran out"
+
+
+async def test_without_current_lists_a_refresh_waits_and_the_session_is_kept(api: Any) -> None:
+    session = await api.log_in(api.card())
+    api.clock.advance(timedelta(days=8))
+    waiting = await refresh(api, session["refresh_token"])
+    assert (waiting.status_code, waiting.json()["type"]) == (503, "urn:town:problem:jpki-status-unavailable")
+    assert int(waiting.headers["retry-after"]) > 0
+    api.publish_lists()
+    assert (await refresh(api, session["refresh_token"])).status_code == 200
 
 
 async def test_a_resident_ends_a_device_of_hers_and_nobody_elses(api: Any) -> None:

@@ -1,7 +1,7 @@
 """One test authority for the whole session, and a verifier over its lists."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,9 @@ from town_identity.jpki import (
     PRODUCTION_ANCHORS,
     CrlFolder,
     JpkiVerifier,
+    Question,
     Realm,
+    Revocation,
     TrustAnchors,
     load_anchors,
     load_profile,
@@ -53,10 +55,18 @@ def crl_folder(tmp_path: Path, authority: JpkiTestAuthority) -> Path:
     return tmp_path / "crl"
 
 
+class LookedAt(CrlFolder):
+    """A folder that is looked at before each question, as the service does when it is time."""
+
+    def check(self, question: Question, at: datetime) -> Revocation:
+        self.refresh()
+        return super().check(question, at)
+
+
 @pytest.fixture
 def make_verifier(anchors: TrustAnchors, clock: FixedClock) -> Callable[[Path], JpkiVerifier]:
     def make(folder: Path) -> JpkiVerifier:
-        return JpkiVerifier(anchors, load_profile(), CrlFolder(folder, anchors, clock, interval=0))
+        return JpkiVerifier(anchors, load_profile(), LookedAt(folder, anchors, clock))
 
     return make
 

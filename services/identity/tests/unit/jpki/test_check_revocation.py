@@ -119,6 +119,18 @@ async def test_an_older_list_never_replaces_a_newer_one(
         await verdict(verifier, card)
 
 
+def test_an_older_list_is_refused_by_a_number_that_somebody_else_saw_until_it_is_replaced(
+    anchors: TrustAnchors, authority: JpkiTestAuthority, tmp_path: Path
+) -> None:
+    key, lists = authority.key("sign"), CrlFolder(tmp_path, anchors, FixedClock(NOW))
+    (tmp_path / "a.crl").write_bytes(authority.crl(key, NOW - HOUR, number=7))
+    name = read_crl((tmp_path / "a.crl").read_bytes(), anchors, NOW).key
+    assert lists.read({name: 8}) == {}
+    assert lists.refused == {"a.crl": "its number 7 is below 8, which was seen before"}
+    (tmp_path / "a.crl").write_bytes(authority.crl(key, NOW - HOUR, number=8))
+    assert (lists.read({name: 8}), lists.refused) == ({name: 8}, {})
+
+
 def test_a_changed_byte_in_a_list_is_refused(anchors: TrustAnchors, authority: JpkiTestAuthority) -> None:
     crl = bytearray(authority.crl(authority.key("sign"), NOW - HOUR))
     crl[-20] ^= 1
@@ -140,7 +152,8 @@ def test_a_signed_list_whose_entry_cannot_be_read_is_refused(
     with pytest.raises(CrlRefused, match="read"):
         read_crl(spoilt, anchors, NOW)
     (tmp_path / "spoilt.crl").write_bytes(spoilt)
-    assert CrlFolder(tmp_path, anchors, FixedClock(NOW)).refresh() == 0
+    lists = CrlFolder(tmp_path, anchors, FixedClock(NOW))
+    assert (lists.read({}), lists.refused) == ({}, {"spoilt.crl": "it cannot be read"})
 
 
 class Says:
