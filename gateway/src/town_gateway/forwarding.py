@@ -36,7 +36,9 @@ _DROPPED = HOP_BY_HOP | OURS
 _SCOPE_KEYS = ("type", "asgi", "http_version", "method", "scheme", "query_string", "client", "server", "extensions")
 
 CONNECT_SECONDS = 2.0
-ANSWER_SECONDS = 30.0
+POOL_SECONDS = 5.0  # for a free socket, connecting included
+ANSWER_SECONDS = 30.0  # between two reads
+TOTAL_SECONDS = 600.0  # a whole request: the largest attachment over a slow line takes minutes
 RETRY_AFTER_SECONDS = 2
 BUFFERED_BYTES = 65_536
 BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
@@ -152,7 +154,12 @@ class OverHttp:
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=_AUTO_HEADERS,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=ANSWER_SECONDS),
+                timeout=aiohttp.ClientTimeout(
+                    total=TOTAL_SECONDS,
+                    connect=POOL_SECONDS,
+                    sock_connect=CONNECT_SECONDS,
+                    sock_read=ANSWER_SECONDS,
+                ),
             )
         return self._session
 

@@ -31,14 +31,18 @@ def database(settings: ServiceSettings, name: str) -> Database:
     return Database(settings.database_url.get_secret_value(), pool_size=settings.pool_size, application=name)
 
 
+# a raw package of the largest size, on its way through the zones
+PACKAGE_SECONDS = 300.0
+
+
 def verifier(settings: ServiceSettings, clock: Clock) -> TokenVerifier:
     """The check of access tokens."""
     return TokenVerifier(issuer=settings.issuer, source=key_source(settings.jwks), clock=clock)
 
 
-def connection(address: str) -> Connect:
-    """Opens a client to the service at ``address``."""
-    opens: Callable[[], AbstractAsyncContextManager[httpx.AsyncClient]] = partial(http.connect, address)
+def connection(address: str, *, total: float = 60.0) -> Connect:
+    """Opens a client to the service at ``address``, whose calls take ``total`` seconds at most."""
+    opens: Callable[[], AbstractAsyncContextManager[httpx.AsyncClient]] = partial(http.connect, address, total=total)
     return opens
 
 
@@ -96,4 +100,8 @@ def intake_client(settings: ConnectorSettings, clock: Clock) -> IntakeClient:
         issuer=settings.issuer,
         clock=clock,
     )
-    return IntakeClient(connection(settings.addresses["procedures"]), tokens.headers, settings.key("digest_key"))
+    return IntakeClient(
+        connection(settings.addresses["procedures"], total=PACKAGE_SECONDS),
+        tokens.headers,
+        settings.key("digest_key"),
+    )

@@ -42,18 +42,23 @@ def registered_app(name: str) -> App:
     return _apps[name]
 
 
-def connect(address: str, *, timeout: float = 10.0, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
+def connect(
+    address: str, *, timeout: float = 10.0, total: float = 60.0, headers: Mapping[str, str] | None = None
+) -> httpx.AsyncClient:
     """A client whose relative URLs go to ``address``; close it with ``async with``.
 
     Args:
         address: ``http://…``, ``https://…``, ``unix:/path.sock`` or ``asgi:<registered name>``.
-        timeout: seconds for connecting and for each read.
+        timeout: seconds for connecting, for a place in the pool, and for each read and write.
+        total: seconds for a whole call, the body of its answer included; of a streamed answer, up to its headers.
+        headers: sent with every call.
 
     Raises:
         ValueError: the address has another form.
     """
     transport, base = _route(address)
-    return httpx.AsyncClient(
+    return _Client(
+        total=total,
         base_url=base,
         transport=transport,
         timeout=timeout,
@@ -62,6 +67,22 @@ def connect(address: str, *, timeout: float = 10.0, headers: Mapping[str, str] |
         trust_env=False,
         event_hooks={"request": [_add_trace]},
     )
+
+
+class _Client(httpx.AsyncClient):
+    """A client whose calls end: time limits between two reads let a slow answer go on for ever."""
+
+    def __init__(self, *, total: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.total = total
+
+    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        """As httpx; raises ``ReadTimeout`` when the whole took too long."""
+        try:
+            async with asyncio.timeout(self.total):
+                return await super().send(request, **options)
+        except TimeoutError:
+            raise httpx.ReadTimeout("the call took too long", request=request) from None
 
 
 def _route(address: str) -> tuple[httpx.AsyncBaseTransport, str]:
@@ -300,7 +321,7 @@ class Outbound:
 
     async def _open(self) -> httpx.AsyncClient:
         if self._client is None:  # made where it is used first: after the fork, in the running loop
-            self._client = connect(self.base_url)
+            self._client = connect(self.base_url, total=self.timeout.total)
             self._client.timeout = httpx.Timeout(
                 self.timeout.read, connect=self.timeout.connect, pool=self.timeout.connect
             )

@@ -1,6 +1,7 @@
 """A request passes through unchanged, in process and over HTTP, and nothing a client forges comes along."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from town_gateway import forwarding
 from town_gateway.forwarding import Forwarder, InProcess, OverHttp, inner_scope, request_headers
 from town_kit.asgi import Message, Receive, Scope, Send
 
@@ -186,3 +188,34 @@ async def test_a_redirect_and_a_compressed_body_pass_untouched(served: Any) -> N
     assert answers[0]["status"] == 303
     assert body_of(answers) == b"\x1f\x8b\x00\x00"
     assert httpx.Headers(answers[0]["headers"])["content-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("bound", ["POOL_SECONDS", "TOTAL_SECONDS"])
+async def test_neither_a_place_among_the_sockets_nor_a_whole_request_is_waited_for_for_ever(
+    bound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b".")
+                await writer.drain()
+                await asyncio.sleep(0.02)
+
+    monkeypatch.setattr(forwarding, bound, 0.3)
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    forward = OverHttp(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", connections=1)
+    first = asyncio.create_task(call(forward, request_scope("GET")))
+    async with asyncio.timeout(5):
+        if bound == "TOTAL_SECONDS":
+            with pytest.raises(TimeoutError):
+                await first
+        else:
+            await asyncio.sleep(0.1)
+            answers = await call(forward, request_scope("GET"))
+            assert answers[0]["status"] == 503
+            assert b"dependency-unavailable" in body_of(answers)
+            first.cancel()
+    await forward.close()
+    server.close()

@@ -67,6 +67,7 @@ def create_service(settings: IdentitySettings, *, clock: Clock | None = None) ->
         ),
         events=PUBLISHED,
         republish=lambda: republish(database, Person, Person.present),
+        resources=(ports.staff.system.running,) if ports.staff else (),
         alarms={"revocation_lists": ports.lists_count},
         extras={"ports": ports},
     )

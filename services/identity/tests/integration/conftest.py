@@ -59,9 +59,9 @@ class Directory:
         query = parse_qs(urlsplit(answer.headers["location"]).query)
         return {"code": query["code"][0], "state": query["state"][0]}
 
-    def goes_away(self, path: str = "") -> None:
-        """From now on it answers 503, where the path holds ``path``."""
-        fault = {"kind": "unavailable", "count": 1_000_000, "path": path}
+    def goes_away(self, path: str = "", count: int = 1_000_000) -> None:
+        """From now on it answers 503, where the path holds ``path``; ``count`` times."""
+        fault = {"kind": "unavailable", "count": count, "path": path}
         httpx.post(f"{self.issuer}/_faults", json=fault, trust_env=False).raise_for_status()
 
     def comes_back(self) -> None:

@@ -22,6 +22,7 @@ from town_procedures.quarantined_packages import events as quarantined_events
 from town_procedures.quarantined_packages.router import router as quarantined_packages
 from town_procedures.raw_packages.router import router as raw_packages
 from town_procedures.settings import ProceduresSettings
+from town_procedures.signatures import IdentitySignatures
 from town_procedures.work_queue import counting
 from town_procedures.work_queue.router import router as work_queue
 
@@ -75,5 +76,6 @@ def create_service(
         ),
         events=(*events.PUBLISHED, *procedure_events.PUBLISHED, *quarantined_events.PUBLISHED),
         republish=republish_all,
+        resources=(ports.signatures.identity.running,) if isinstance(ports.signatures, IdentitySignatures) else (),
         extras={"ports": ports},
     )

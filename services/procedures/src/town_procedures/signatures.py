@@ -6,22 +6,29 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import httpx
-
-from town_kit import http
 from town_kit.auth import ServiceTokens
+from town_kit.breaker import Breaker
+from town_kit.http import Retry, Timeouts, outbound
 from town_kit.ids import new_id
 from town_kit.problems import DependencyUnavailable, FieldError, Problem
 from town_kit.problems.base import URN
 from town_procedures.applications import SignatureFacts
+
+SILENT = "署名を確認するシステムが応答しません。少し待ってから、もう一度送ってください。"
 
 
 class IdentitySignatures:
     """Asks identity over its address (``http://``, ``unix:`` or ``asgi:``)."""
 
     def __init__(self, address: str, tokens: ServiceTokens) -> None:
-        self._address = address
-        self._tokens = tokens
+        self.identity = outbound(
+            "identity",
+            address,
+            timeout=Timeouts(read=10, total=15),
+            retry=Retry(attempts=2),
+            breaker=Breaker(failures=5, pause=5),
+            credentials=tokens.headers,
+        )
 
     async def verify(self, *, digests: Mapping[str, bytes], cms: bytes, received_at: datetime) -> SignatureFacts:
         """The verdict on a detached signature.
@@ -37,17 +44,20 @@ class IdentitySignatures:
                 "received_at": received_at.isoformat(),
             },
         )
-        attributes = document["attributes"]
-        return SignatureFacts(
-            person_id=UUID(document["person_id"]),
-            issuer=document["issuer"],
-            serial_reference=document["serial_reference"],
-            generation=document["generation"],
-            revocation=document["revocation"],
-            checked_at=document["checked_at"],
-            name_substituted="1" in attributes["name_substitutes"],
-            address_substituted="1" in attributes["address_substitutes"],
-        )
+        try:
+            attributes = document["attributes"]
+            return SignatureFacts(
+                person_id=UUID(document["person_id"]),
+                issuer=document["issuer"],
+                serial_reference=document["serial_reference"],
+                generation=document["generation"],
+                revocation=document["revocation"],
+                checked_at=document["checked_at"],
+                name_substituted="1" in attributes["name_substitutes"],
+                address_substituted="1" in attributes["address_substitutes"],
+            )
+        except (KeyError, TypeError, ValueError):
+            raise DependencyUnavailable(SILENT, retry_after=5) from None
 
     async def recheck(self, serial_reference: str, *, received_at: datetime) -> str:
         """``good``, ``revoked`` or ``unknown`` at the moment of receipt."""
@@ -55,20 +65,22 @@ class IdentitySignatures:
             "/v1/serial-status-checks",
             {"serial_reference": serial_reference, "received_at": received_at.isoformat()},
         )
+        if not isinstance(document.get("revocation"), str):
+            raise DependencyUnavailable(SILENT, retry_after=5)
         return str(document["revocation"])
 
     async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        headers = {**await self._tokens.headers(), "Idempotency-Key": str(new_id())}
+        # identity gives the same verdict however often it is asked, so a call may repeat
+        headers = {"Idempotency-Key": str(new_id())}
+        answer = await self.identity.post(path, json=body, headers=headers, idempotent=True)
         try:
-            async with http.connect(self._address) as client:
-                answer = await client.post(path, json=body, headers=headers, timeout=10)
-        except httpx.HTTPError:
-            raise DependencyUnavailable(
-                "署名を確認するシステムが応答しません。少し待ってから、もう一度送ってください。", retry_after=5
-            ) from None
+            document = answer.json()
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):  # a page of something between us and identity
+            raise DependencyUnavailable(SILENT, retry_after=5)
         if answer.status_code >= 300:
-            raise refusal(answer.status_code, answer.json())
-        document: dict[str, Any] = answer.json()
+            raise refusal(answer.status_code, document)
         return document
 
 

@@ -1,6 +1,7 @@
 """Calls to other systems, against a real server on loopback."""
 
 import asyncio
+import contextlib
 import gzip
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -248,3 +249,23 @@ async def test_a_socket_file_is_an_address(tmp_path: Path) -> None:
 def test_another_form_of_address_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match="address"):
         connect(address)
+
+
+async def test_an_answer_that_never_ends_ends_with_the_time_of_the_whole_call() -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b".")
+                await writer.drain()
+                await asyncio.sleep(0.02)
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    began = asyncio.get_running_loop().time()
+    async with connect(address, timeout=5, total=0.3) as client:
+        with pytest.raises(httpx.TimeoutException):
+            await client.get("/")
+    assert asyncio.get_running_loop().time() - began < 3
+    server.close()

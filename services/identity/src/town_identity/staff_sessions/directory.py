@@ -1,5 +1,6 @@
 """The staff directory (職員認証): OpenID Connect Core with PKCE (RFC 7636), at one configured issuer."""
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import Mapping
@@ -9,9 +10,10 @@ from urllib.parse import urlencode
 
 import httpx
 
-from town_kit import http
 from town_kit.auth.jose import PublicKey, TokenRefused, parse_jwks, verify
+from town_kit.breaker import Breaker
 from town_kit.clock import Clock
+from town_kit.http import Retry, outbound
 from town_kit.problems import DependencyUnavailable, InvalidToken
 
 _ASK_SECONDS = 4.0
@@ -41,7 +43,9 @@ class StaffDirectory:
     def __init__(self, *, issuer: str, client_id: str, client_secret: str, redirect_uri: str, clock: Clock) -> None:
         self.issuer = issuer
         self._client_id, self._client_secret, self._redirect_uri = client_id, client_secret, redirect_uri
+        self._basic = "Basic " + base64.b64encode(f"{client_id}:{client_secret}".encode()).decode()
         self._clock = clock
+        self.system = outbound("staff-directory", issuer, retry=Retry(attempts=2), breaker=Breaker(failures=6, pause=5))
         self._metadata: _Metadata | None = None
 
     async def authorization_url(self, *, state: str, nonce: str, verifier: str) -> str:
@@ -131,17 +135,12 @@ class StaffDirectory:
     async def _call(
         self, method: str, url: str, data: Mapping[str, str] | None = None, *, seconds: float = 10
     ) -> httpx.Response:
-        auth = httpx.BasicAuth(self._client_id, self._client_secret) if data is not None else None
+        options: dict[str, Any] = {} if data is None else {"headers": {"Authorization": self._basic}, "data": data}
         try:
-            async with http.connect(self.issuer) as client:
-                answer = await client.request(
-                    method, url.removeprefix(self.issuer), data=data, auth=auth, timeout=seconds
-                )
-        except httpx.HTTPError:
+            async with asyncio.timeout(seconds):
+                return await self.system.request(method, url.removeprefix(self.issuer), **options)
+        except (DependencyUnavailable, TimeoutError):
             raise DependencyUnavailable(_SILENT, retry_after=5) from None
-        if answer.status_code >= 500:
-            raise DependencyUnavailable(_SILENT, retry_after=5)
-        return answer
 
 
 def _texts(value: Any) -> tuple[str, ...]:

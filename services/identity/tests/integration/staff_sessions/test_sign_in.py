@@ -68,3 +68,10 @@ async def test_a_directory_that_is_away_is_told_so(serve: Any, directory: Any) -
     api = await serve(SystemClock(), **directory.settings(oidc_issuer="http://127.0.0.1:9"))
     answer = await api.client.post("/v1/staff-authorizations", json={})
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:town:problem:dependency-unavailable")
+
+
+async def test_one_failure_of_the_directory_is_not_seen_by_staff(serve: Any, directory: Any) -> None:
+    api = await serve(SystemClock(), **directory.settings())
+    directory.goes_away(path=".well-known", count=1)
+    begun = await api.client.post("/v1/staff-authorizations", json={})
+    assert begun.status_code == 201, begun.text
