@@ -27,7 +27,8 @@ class IdentitySettings(ServiceSettings):
     production_anchors: Path = Field(PRODUCTION_ANCHORS, description="folder of pinned J-LIS authorities")
     test_anchors: Path | None = Field(None, description="folder of test authorities; refused in production")
     revocation_lists: Path = Field(description="folder into which revocation lists (*.crl) are delivered")
-    revocation_look_seconds: float = Field(15, ge=0, le=60, description="how often that folder is looked at")
+    # with the 15 s after which procedures asks again, a list that arrives settles what waits within a minute
+    revocation_look_seconds: float = Field(15, ge=0, le=30, description="how often that folder is looked at")
     number_link_profile: Path | None = Field(
         None, description="layout of the 番号紐付 file; by default the shipped one of the environment"
     )

@@ -28,3 +28,9 @@ async def one(session: AsyncSession, person_id: UUID, principal: Principal) -> P
     if found is None:
         raise NotFound("該当する人が見つかりません。識別子を確認してください。")
     return found
+
+
+async def of_number(session: AsyncSession, addressee_number: str, principal: Principal) -> list[Person]:
+    """Who has that 宛名番号: one person, or nobody whom the principal may see."""
+    query = visible_to(principal).where(Person.addressee_number == addressee_number)
+    return list((await session.execute(query)).scalars())

@@ -10,17 +10,27 @@ import pytest
 
 from town_kit.auth import Role
 from town_sandbox.jpki import DEMO_HOLDERS, JpkiTestAuthority, VirtualCard
-from town_sandbox.jpki.samples import DIGESTS
+from town_sandbox.jpki.samples import CONTENT, DIGESTS
 from town_sandbox.jpki.signing import without_signature
 
 
-async def refused_and_nothing_left(api: Any, answer: Any, slug: str, card: VirtualCard) -> None:
+async def is_refused(api: Any, cms: bytes, slug: str, card: VirtualCard, **changes: Any) -> None:
+    """S0 of the acceptance list: (a) no row, (b) no event, (c) one record of the refusal, (d) the next is good."""
+    rows, records = await counted(api), await refusals(api)
+    answer = await api.verify(cms, **changes)
+    assert await counted(api) == rows
+    assert await refusals(api) == [*records, f"refused:{slug}"]
     assert answer.status_code == 422, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["type"] == f"urn:town:problem:{slug}"
     shown = answer.text
     assert not any(secret in shown for secret in (card.holder.name, card.holder.address, card.sign_der.hex()[:40]))
     assert (await api.verify(api.sign(api.card()))).status_code == 200
+
+
+async def refusals(api: Any) -> list[str]:
+    found = await api.rows("SELECT result FROM audit_records WHERE result LIKE 'refused:%' ORDER BY id")
+    return [row.result for row in found]
 
 
 async def counted(api: Any) -> tuple[int, int, int]:
@@ -66,20 +76,14 @@ async def test_neither_digest_nor_signature_nor_serial_is_kept(api: Any) -> None
 async def test_a_foreign_authority_of_the_same_name_is_refused(api: Any) -> None:
     stranger = JpkiTestAuthority.create(generations=["2024"])
     card = VirtualCard.issue(stranger, DEMO_HOLDERS["hanako"], now=api.clock.now() - timedelta(days=1))
-    before = await counted(api)
-    answer = await api.verify(api.sign(card))
-    assert await counted(api) == before
-    await refused_and_nothing_left(api, answer, "jpki-untrusted", card)
+    await is_refused(api, api.sign(card), "jpki-untrusted", card)
 
 
 @pytest.mark.case("D-02")
 async def test_a_certificate_that_ran_out_a_day_before_receipt_is_refused(api: Any) -> None:
     card = api.card(lifetime=timedelta(days=2))
     received = (card.sign_certificate.not_valid_after_utc + timedelta(days=1)).isoformat()
-    before = await counted(api)
-    answer = await api.verify(api.sign(card), received_at=received)
-    assert await counted(api) == before
-    await refused_and_nothing_left(api, answer, "jpki-expired", card)
+    await is_refused(api, api.sign(card), "jpki-expired", card, received_at=received)
 
 
 @pytest.mark.case("D-03")
@@ -87,30 +91,28 @@ async def test_a_revoked_certificate_is_refused(api: Any) -> None:
     card = api.card()
     api.authority.revoke(card.sign_certificate, api.clock.now() - timedelta(hours=1))
     api.publish_lists()
-    before = await counted(api)
-    answer = await api.verify(api.sign(card))
-    assert await counted(api) == before
-    await refused_and_nothing_left(api, answer, "jpki-revoked", card)
+    await is_refused(api, api.sign(card), "jpki-revoked", card)
 
 
 @pytest.mark.case("D-05")
 async def test_a_signature_by_the_login_certificate_is_refused(api: Any) -> None:
     card = api.card()
-    answer = await api.verify(card.sign_with_auth(b"x", api.clock.now()))
-    await refused_and_nothing_left(api, answer, "jpki-wrong-purpose", card)
+    await is_refused(api, card.sign_with_auth(b"x", api.clock.now()), "jpki-wrong-purpose", card)
 
 
 @pytest.mark.case("D-06")
-async def test_a_short_key_is_refused(api: Any) -> None:
-    card = api.card(key="rsa1024")
-    await refused_and_nothing_left(api, await api.verify(api.sign(card)), "jpki-weak-algorithm", card)
+@pytest.mark.parametrize("weak", ["RSA-1024", "SHA-1 in the certificate", "SHA-1 in the message"])
+async def test_a_short_key_and_sha1_are_refused(api: Any, weak: str) -> None:
+    card = api.card(**{"RSA-1024": {"key": "rsa1024"}, "SHA-1 in the certificate": {"sha1": True}}.get(weak, {}))
+    cms = card.sign(CONTENT, api.clock.now(), digest="sha1") if weak == "SHA-1 in the message" else api.sign(card)
+    await is_refused(api, cms, "jpki-weak-algorithm", card)
 
 
 @pytest.mark.case("D-07")
 async def test_a_stripped_signature_is_refused(api: Any) -> None:
     card = api.card()
     for stripped in (without_signature(api.sign(card)), b""):
-        await refused_and_nothing_left(api, await api.verify(stripped), "signature-invalid", card)
+        await is_refused(api, stripped, "signature-invalid", card)
 
 
 @pytest.mark.case("D-10")
