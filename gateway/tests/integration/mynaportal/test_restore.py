@@ -45,6 +45,7 @@ async def lived_and_lost(connected: Any, *facts: str) -> str:
         await hear(connected, fact, receipt_no, sequence, BEFORE)
         await connected.pusher.push()
     owner = await asyncpg.connect(plain_dsn(connected.database.url).replace("_app:", "_owner:"))
+    await owner.execute("SELECT set_config('town.role', 'service', false)")
     await owner.execute("DELETE FROM portal_statuses; DELETE FROM portal_applications; DELETE FROM portals")
     await owner.close()
     return receipt_no
