@@ -1,5 +1,6 @@
 """Every route stands in the authorisation matrix; part of `make check`, for it needs no database."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,8 @@ from town_kit.app import create_app
 from town_kit.auth import STAFF
 from town_kit.routing import TownRouter
 from town_onebox.contracts.compose import services
+
+VAGUE = {"事務処理", "業務", "その他"}
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +34,15 @@ def test_no_line_stands_for_a_route_that_is_gone(apps: dict[str, Any]) -> None:
         if PARAMETER.search(getattr(route, "path", ""))
     }
     assert (set(THINGS) | set(NOT_THINGS)) - known == set()
+
+
+def test_every_audit_record_names_the_business_it_was_done_for(apps: dict[str, Any]) -> None:
+    """利用目的: a word of its own for each kind of work, in Japanese, and a law or a consent it rests on."""
+    audits = [r.policy.audit for n, app in apps.items() for r in listed(n, app.router.routes)[0] if r.policy.audit]
+    assert len(audits) > 40
+    vague = [a.action for a in audits if a.purpose in VAGUE or not re.search(r"[\u3040-\u9fff]{2}", a.purpose)]
+    assert vague == []
+    assert [a.action for a in audits if not re.search(r"法|条例|規則|同意", a.basis)] == []
 
 
 def undeclared(app: Any) -> None:

@@ -53,11 +53,11 @@ STORED = text("SELECT fingerprint, status, headers, body FROM idempotency_keys W
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What the audit record of a route says: the action, and on what legal basis (根拠法令) it is done."""
+    """What the audit record of a route says: the action, its legal basis (根拠法令), the business it is for (事務)."""
 
     action: str
     basis: str
-    purpose: str = "事務処理"
+    purpose: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ async def find_persons(addressee_number: AddresseeNumber, tx: Tx, actor: Actor) 
     "/{person_id}",
     scope="persons:read",
     roles=(RESIDENT, STAFF, SERVICE),
-    audit=Audit("person.read", basis="公的個人認証法17条"),
+    audit=Audit("person.read", basis="公的個人認証法17条", purpose="本人の登録状態の確認"),
 )
 async def read_person(person_id: UUID, tx: Tx, actor: Actor) -> PersonView:
     """本人の登録状態を見る。"""

@@ -36,7 +36,7 @@ class StatusView(Output):
     "",
     scope="serial-status-checks:create",
     roles=(SERVICE,),
-    audit=Audit("certificate.check-status", basis="公的個人認証法17条"),
+    audit=Audit("certificate.check-status", basis="公的個人認証法17条", purpose="電子証明書の失効の確認"),
     problems=(NotFound,),
     keyless="the answer depends on nothing but the current revocation lists",
 )

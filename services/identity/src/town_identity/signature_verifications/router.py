@@ -25,7 +25,7 @@ router = TownRouter(prefix="/v1/signature-verifications", tags=["署名検証"])
     "",
     scope="signature-verifications:create",
     roles=(SERVICE,),
-    audit=Audit("signature.verify", basis="公的個人認証法17条"),
+    audit=Audit("signature.verify", basis="公的個人認証法17条", purpose="申請の電子署名の検証"),
     keyless="the same signature gets the same verdict however often it is asked",
     problems=(SignatureInvalid, JpkiUntrusted, JpkiExpired, JpkiRevoked, JpkiWrongPurpose, JpkiWeakAlgorithm),
     max_body=128 * 1024,

@@ -31,7 +31,7 @@ router = TownRouter(prefix="/v1/emergency-messages", tags=["緊急情報"])
     "/preview",
     scope="emergency-messages:send",
     roles=(STAFF,),
-    audit=Audit("emergency-message.preview", basis=BASIS),
+    audit=Audit("emergency-message.preview", basis=BASIS, purpose="緊急情報の配信の準備"),
     keyless="a preview changes nothing",
 )
 async def preview_emergency_message(body: EmergencyContent, begin: Begin, wired: Wired) -> PreviewView:
@@ -53,7 +53,7 @@ async def preview_emergency_message(body: EmergencyContent, begin: Begin, wired:
     "",
     scope="emergency-messages:send",
     roles=(STAFF,),
-    audit=Audit("emergency-message.send", basis=BASIS),
+    audit=Audit("emergency-message.send", basis=BASIS, purpose="緊急情報の配信"),
     problems=(PreviewOutdated,),
     two_factors=True,
     status_code=202,
@@ -71,7 +71,7 @@ async def send_emergency_message(
     "/{emergency_message_id}",
     scope="emergency-messages:read",
     roles=(STAFF,),
-    audit=Audit("emergency-message.read", basis=BASIS),
+    audit=Audit("emergency-message.read", basis=BASIS, purpose="緊急情報の配信状況の確認"),
     problems=(NotFound,),
 )
 async def read_emergency_message(emergency_message_id: UUID, tx: Tx, response: Response) -> EmergencyView:
@@ -84,7 +84,7 @@ async def read_emergency_message(emergency_message_id: UUID, tx: Tx, response: R
     "/{emergency_message_id}/cancel",
     scope="emergency-messages:send",
     roles=(STAFF,),
-    audit=Audit("emergency-message.cancel", basis=BASIS),
+    audit=Audit("emergency-message.cancel", basis=BASIS, purpose="緊急情報の訂正と取消し"),
     problems=(NotFound, StateConflict, PreconditionFailed, PreviewOutdated),
     two_factors=True,
     status_code=202,

@@ -18,7 +18,12 @@ BASIS = "個人情報の保護に関する法律69条"
 router = TownRouter(prefix="/v1/messages", tags=["お知らせ"])
 
 
-@router.get("", scope="messages:read", roles=(RESIDENT,), audit=Audit("message.list", basis=BASIS))
+@router.get(
+    "",
+    scope="messages:read",
+    roles=(RESIDENT,),
+    audit=Audit("message.list", basis=BASIS, purpose="本人によるお知らせの閲覧"),
+)
 async def list_messages(
     tx: Tx, actor: Actor, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None, unread: bool = False
 ) -> Page[MessageView]:
@@ -34,7 +39,7 @@ async def list_messages(
     "/{message_id}",
     scope="messages:read",
     roles=(RESIDENT,),
-    audit=Audit("message.read", basis=BASIS),
+    audit=Audit("message.read", basis=BASIS, purpose="本人によるお知らせの閲覧"),
     problems=(NotFound,),
 )
 async def read_message(message_id: UUID, tx: Tx, actor: Actor) -> MessageView:
@@ -47,7 +52,7 @@ async def read_message(message_id: UUID, tx: Tx, actor: Actor) -> MessageView:
     "/{message_id}/read",
     scope="messages:read",
     roles=(RESIDENT,),
-    audit=Audit("message.mark-read", basis=BASIS),
+    audit=Audit("message.mark-read", basis=BASIS, purpose="お知らせが届いたことの記録"),
     problems=(NotFound,),
 )
 async def mark_read(message_id: UUID, tx: Tx, actor: Actor, wired: Wired) -> MessageView:

@@ -33,7 +33,7 @@ preferences = TownRouter(prefix="/v1/preferences", tags=["受け取り方"])
     "",
     scope="devices:write",
     roles=(RESIDENT,),
-    audit=Audit("device.register", basis=BASIS),
+    audit=Audit("device.register", basis=BASIS, purpose="プッシュ通知を受け取る端末の登録"),
     problems=(TooManyRegistrations,),
     status_code=201,
 )
@@ -45,7 +45,12 @@ async def register_device(body: DeviceRequest, tx: Tx, actor: Actor, wired: Wire
     return DeviceView.of(device)
 
 
-@devices.get("", scope="devices:read", roles=(RESIDENT,), audit=Audit("device.list", basis=BASIS))
+@devices.get(
+    "",
+    scope="devices:read",
+    roles=(RESIDENT,),
+    audit=Audit("device.list", basis=BASIS, purpose="本人による通知先の確認"),
+)
 async def list_devices(tx: Tx, actor: Actor) -> list[DeviceView]:
     """登録した端末の一覧。"""
     touch(tx, subjects=[actor.id], fields=("devices",))
@@ -56,7 +61,7 @@ async def list_devices(tx: Tx, actor: Actor) -> list[DeviceView]:
     "/{device_id}",
     scope="devices:write",
     roles=(RESIDENT,),
-    audit=Audit("device.remove", basis=BASIS),
+    audit=Audit("device.remove", basis=BASIS, purpose="プッシュ通知を受け取る端末の削除"),
     problems=(NotFound,),
     status_code=204,
 )
@@ -69,7 +74,7 @@ async def remove_device(device_id: UUID, tx: Tx, actor: Actor) -> None:
     "",
     scope="contact-points:write",
     roles=(RESIDENT,),
-    audit=Audit("contact-point.register", basis=BASIS),
+    audit=Audit("contact-point.register", basis=BASIS, purpose="お知らせを受け取るメールアドレスの登録"),
     problems=(TooManyRegistrations,),
     status_code=201,
 )
@@ -78,7 +83,12 @@ async def register_contact_point(body: ContactPointRequest, tx: Tx, actor: Actor
     return _view(await service.register_address(tx, actor, body.address, at=wired.clock.now()))
 
 
-@contact_points.get("", scope="contact-points:read", roles=(RESIDENT,), audit=Audit("contact-point.list", basis=BASIS))
+@contact_points.get(
+    "",
+    scope="contact-points:read",
+    roles=(RESIDENT,),
+    audit=Audit("contact-point.list", basis=BASIS, purpose="本人による通知先の確認"),
+)
 async def list_contact_points(tx: Tx, actor: Actor) -> list[ContactPointView]:
     """登録した連絡先の一覧。"""
     touch(tx, subjects=[actor.id], fields=("contact_points",))
@@ -89,7 +99,7 @@ async def list_contact_points(tx: Tx, actor: Actor) -> list[ContactPointView]:
     "/{contact_point_id}/confirm",
     scope="contact-points:write",
     roles=(RESIDENT,),
-    audit=Audit("contact-point.confirm", basis=BASIS),
+    audit=Audit("contact-point.confirm", basis=BASIS, purpose="メールアドレスの到達確認"),
     problems=(NotFound, StateConflict),
 )
 async def confirm_contact_point(
@@ -106,7 +116,7 @@ async def confirm_contact_point(
     "/{contact_point_id}/send-code",
     scope="contact-points:write",
     roles=(RESIDENT,),
-    audit=Audit("contact-point.send-code", basis=BASIS),
+    audit=Audit("contact-point.send-code", basis=BASIS, purpose="メールアドレスの到達確認"),
     problems=(NotFound, StateConflict, TooManyRegistrations),
 )
 async def send_another_code(contact_point_id: UUID, tx: Tx, actor: Actor, wired: Wired) -> ContactPointView:
@@ -118,7 +128,7 @@ async def send_another_code(contact_point_id: UUID, tx: Tx, actor: Actor, wired:
     "/{contact_point_id}",
     scope="contact-points:write",
     roles=(RESIDENT,),
-    audit=Audit("contact-point.remove", basis=BASIS),
+    audit=Audit("contact-point.remove", basis=BASIS, purpose="お知らせを受け取るメールアドレスの削除"),
     problems=(NotFound,),
     status_code=204,
 )
@@ -127,7 +137,12 @@ async def remove_contact_point(contact_point_id: UUID, tx: Tx, actor: Actor) -> 
     await service.remove_address(tx, actor, contact_point_id)
 
 
-@preferences.get("", scope="preferences:read", roles=(RESIDENT,), audit=Audit("preference.read", basis=BASIS))
+@preferences.get(
+    "",
+    scope="preferences:read",
+    roles=(RESIDENT,),
+    audit=Audit("preference.read", basis=BASIS, purpose="本人による通知の受け取り方の確認"),
+)
 async def read_preferences(tx: Tx, actor: Actor, response: Response) -> PreferenceView:
     """お知らせの受け取り方を見る。"""
     touch(tx, subjects=[actor.id], fields=("preferences",))
@@ -140,7 +155,7 @@ async def read_preferences(tx: Tx, actor: Actor, response: Response) -> Preferen
     "",
     scope="preferences:write",
     roles=(RESIDENT,),
-    audit=Audit("preference.set", basis=BASIS),
+    audit=Audit("preference.set", basis=BASIS, purpose="通知の受け取り方の設定"),
     problems=(PreconditionFailed,),
     if_match=True,
 )

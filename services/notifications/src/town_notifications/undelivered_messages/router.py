@@ -26,7 +26,12 @@ List = Annotated[ListName, Query(alias="list", description="letters（郵送）�
 Day = Annotated[date | None, Query(description="掲載日（日本時間）。省くとすべての日")]
 
 
-@router.get("", scope="undelivered-messages:read", roles=(STAFF,), audit=Audit("undelivered-message.list", basis=BASIS))
+@router.get(
+    "",
+    scope="undelivered-messages:read",
+    roles=(STAFF,),
+    audit=Audit("undelivered-message.list", basis=BASIS, purpose="届かなかったお知らせの郵送と電話"),
+)
 async def list_undelivered(
     tx: Tx,
     actor: Actor,
@@ -56,7 +61,7 @@ async def list_undelivered(
     "/file",
     scope="undelivered-messages:read",
     roles=(STAFF,),
-    audit=Audit("undelivered-message.export", basis=BASIS),
+    audit=Audit("undelivered-message.export", basis=BASIS, purpose="届かなかったお知らせの郵送と電話"),
     response_class=Response,
     responses={200: {"content": {"text/csv": {}}, "description": "CSV（UTF-8、BOM 付き）"}},
 )
@@ -77,7 +82,7 @@ async def download_undelivered(tx: Tx, actor: Actor, list_name: List, day: Day =
     "/{message_id}/handle",
     scope="undelivered-messages:handle",
     roles=(STAFF,),
-    audit=Audit("undelivered-message.handle", basis=BASIS),
+    audit=Audit("undelivered-message.handle", basis=BASIS, purpose="届かなかったお知らせの処理の記録"),
     problems=(NotFound, StateConflict, PreconditionFailed),
     if_match=True,
 )

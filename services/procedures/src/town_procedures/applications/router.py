@@ -59,7 +59,7 @@ router = TownRouter(prefix="/v1/applications", tags=["申請"])
     "",
     scope="applications:submit",
     roles=(RESIDENT, STAFF),
-    audit=Audit("application.submit", basis="行政手続法7条"),
+    audit=Audit("application.submit", basis="行政手続法7条", purpose="申請の受付"),
     problems=(ProcedureUnknown, *SIGNATURE_PROBLEMS),
     status_code=201,
 )
@@ -82,7 +82,7 @@ async def submit_application(
     "",
     scope="applications:read",
     roles=(RESIDENT, STAFF),
-    audit=Audit("application.list", basis="行政手続法9条"),
+    audit=Audit("application.list", basis="行政手続法9条", purpose="申請の状況の確認"),
 )
 async def list_applications(
     tx: Tx,
@@ -111,7 +111,7 @@ async def list_applications(
     "/{application_id}",
     scope="applications:read",
     roles=(RESIDENT, STAFF, SERVICE),
-    audit=Audit("application.read", basis="行政手続法9条"),
+    audit=Audit("application.read", basis="行政手続法9条", purpose="申請の状況の確認"),
 )
 async def read_application(application_id: UUID, tx: Tx, actor: Actor, response: Response) -> ApplicationView:
     """申請の状態を見る。次の手順と見込みの日が分かります。"""
@@ -122,7 +122,7 @@ async def read_application(application_id: UUID, tx: Tx, actor: Actor, response:
     "/{application_id}/answers",
     scope="applications:read",
     roles=(RESIDENT, STAFF),
-    audit=Audit("application.read-answers", basis="行政手続法9条"),
+    audit=Audit("application.read-answers", basis="行政手続法9条", purpose="申請内容の確認"),
 )
 async def read_answers(application_id: UUID, tx: Tx, actor: Actor, wired: Wired) -> ApplicationDetail:
     """申請の内容を見る。支援措置の対象者がいる申請では、権限のない人に住所を示しません。"""
@@ -181,7 +181,7 @@ async def read_document(
     "/{application_id}/timeline",
     scope="applications:read",
     roles=(RESIDENT, STAFF),
-    audit=Audit("application.timeline", basis="行政手続法9条"),
+    audit=Audit("application.timeline", basis="行政手続法9条", purpose="申請の経過の確認"),
 )
 async def read_timeline(application_id: UUID, tx: Tx, actor: Actor) -> list[TransitionView]:
     """申請の経過を見る。"""
@@ -194,7 +194,7 @@ async def read_timeline(application_id: UUID, tx: Tx, actor: Actor) -> list[Tran
     "/{application_id}/accept",
     scope="applications:accept",
     roles=(STAFF,),
-    audit=Audit("application.accept", basis="行政手続法7条"),
+    audit=Audit("application.accept", basis="行政手続法7条", purpose="申請の受理"),
     problems=(StateConflict, PreconditionFailed),
     if_match=True,
 )
@@ -210,7 +210,7 @@ async def accept_application(
     "/{application_id}/decide",
     scope="applications:decide",
     roles=(STAFF,),
-    audit=Audit("application.decide", basis="行政手続法8条"),
+    audit=Audit("application.decide", basis="行政手続法8条", purpose="申請に対する処分の決定"),
     problems=(StateConflict, PreconditionFailed, DecidedByCoreSystem, SameOfficer),
     if_match=True,
 )
@@ -245,7 +245,7 @@ async def decide_application(
     "/{application_id}/complete",
     scope="applications:decide",
     roles=(STAFF,),
-    audit=Audit("application.complete", basis="行政手続法8条"),
+    audit=Audit("application.complete", basis="行政手続法8条", purpose="申請の手続の完了"),
     problems=(StateConflict, PreconditionFailed),
     if_match=True,
 )
@@ -261,7 +261,7 @@ async def complete_application(
     "/{application_id}/withdraw",
     scope="applications:withdraw",
     roles=(RESIDENT, STAFF),
-    audit=Audit("application.withdraw", basis="行政手続法7条"),
+    audit=Audit("application.withdraw", basis="行政手続法7条", purpose="申請の取下げの受付"),
     problems=(StateConflict, PreconditionFailed),
     if_match=True,
 )

@@ -27,7 +27,7 @@ router = TownRouter(prefix="/v1/attachments", tags=["添付書類"])
     "/{attachment_id}",
     scope="applications:submit",
     roles=(RESIDENT, STAFF),
-    audit=Audit("attachment.upload", basis="行政手続法7条"),
+    audit=Audit("attachment.upload", basis="行政手続法7条", purpose="申請の添付書類の受領"),
     problems=(PayloadTooLarge, UnsupportedMedia, DocumentUnsafe, ArchiveUnsafe, NotFound, StateConflict),
     upload=MEDIA_TYPES,
     max_body=LARGEST,

@@ -25,7 +25,7 @@ Reason = Annotated[str | None, Query(pattern=r"^[a-z][a-z0-9-]{1,40}$", descript
     "",
     scope="quarantined-packages:read",
     roles=(STAFF,),
-    audit=Audit("quarantined-package.list", basis="行政手続法7条"),
+    audit=Audit("quarantined-package.list", basis="行政手続法7条", purpose="隔離された申請データの確認"),
 )
 async def list_quarantined_packages(
     tx: Tx,
@@ -47,7 +47,7 @@ async def list_quarantined_packages(
     "/{package_id}",
     scope="quarantined-packages:read",
     roles=(STAFF,),
-    audit=Audit("quarantined-package.read", basis="行政手続法7条"),
+    audit=Audit("quarantined-package.read", basis="行政手続法7条", purpose="隔離された申請データの確認"),
 )
 async def read_quarantined_package(
     package_id: UUID, tx: Tx, actor: Actor, response: Response
@@ -60,7 +60,7 @@ async def read_quarantined_package(
     "/{package_id}/release",
     scope="quarantined-packages:release",
     roles=(STAFF,),
-    audit=Audit("quarantined-package.release", basis="行政手続法7条"),
+    audit=Audit("quarantined-package.release", basis="行政手続法7条", purpose="隔離された申請データの再受付"),
     problems=(StateConflict, PreconditionFailed),
     if_match=True,
 )
@@ -76,7 +76,7 @@ async def release_quarantined_package(
     "/{package_id}/discard",
     scope="quarantined-packages:release",
     roles=(STAFF,),
-    audit=Audit("quarantined-package.discard", basis="行政手続法7条"),
+    audit=Audit("quarantined-package.discard", basis="行政手続法7条", purpose="隔離された申請データの破棄"),
     problems=(StateConflict, PreconditionFailed),
     if_match=True,
 )

@@ -47,7 +47,7 @@ class QueueCount(Output):
     "",
     scope="work-queue:read",
     roles=(STAFF,),
-    audit=Audit("work-queue.list", basis="行政手続法7条"),
+    audit=Audit("work-queue.list", basis="行政手続法7条", purpose="申請の審査の進行管理"),
 )
 async def list_work_queue(
     tx: Tx,
