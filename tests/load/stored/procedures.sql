@@ -11,18 +11,18 @@ FROM generate_series(1, pg_temp.total()) AS n,
 WHERE like_this.action = call.action AND call.moves <= pg_temp.moves(n);
 
 -- The canonical form of town_kit.audit.chain, said in SQL; the check of the whole chain proves that it is the same.
-CREATE FUNCTION pg_temp.link(previous bytea, seq bigint, of_record bytea) RETURNS bytea LANGUAGE plpgsql AS $$
+CREATE FUNCTION pg_temp.link(previous bytea, seq bigint, chained_at timestamptz, of_record bytea) RETURNS bytea LANGUAGE plpgsql AS $$
 BEGIN
   IF previous IS NULL THEN
     SELECT hash INTO STRICT previous FROM audit_chain ORDER BY audit_chain.seq DESC LIMIT 1;
   END IF;
-  RETURN sha256(previous || int8send(seq) || of_record);
+  RETURN sha256(previous || int8send(seq) || int8send((extract(epoch FROM chained_at) * 1000000)::bigint) || of_record);
 END $$;
 
-CREATE AGGREGATE pg_temp.chain(bigint, bytea) (sfunc = pg_temp.link, stype = bytea);
+CREATE AGGREGATE pg_temp.chain(bigint, timestamptz, bytea) (sfunc = pg_temp.link, stype = bytea);
 
 INSERT INTO audit_chain (seq, record_id, record_hash, hash, batch, chained_at)
-SELECT seq, id, record_hash, pg_temp.chain(seq, record_hash) OVER (ROWS UNBOUNDED PRECEDING), batch, at
+SELECT seq, id, record_hash, pg_temp.chain(seq, at, record_hash) OVER (ROWS UNBOUNDED PRECEDING), batch, at
 FROM (SELECT head.seq + row_number() OVER () AS seq, r.id, head.batch, r.at, sha256(convert_to(
         '{"action":' || to_json(action) || ',"at":"' || to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')
         || '+00:00","basis":' || to_json(basis) || ',"client_id":' || to_json(client_id)

@@ -1,13 +1,15 @@
 """The chain over the audit records: each link holds the hash of the one before.
 
 A job of the worker takes every record that waits in ``audit_pending`` and appends it to ``audit_chain``; nobody else
-writes there. A link's hash is SHA-256 over the previous hash, the sequence number (8 bytes, big endian) and the
-SHA-256 of the record in canonical JSON (JCS, RFC 8785). Each batch is published, so that identity can answer
-「誰が私の情報を見たか」 and so that a copy of the chain stands outside this database.
+writes there. A link's hash is SHA-256 over the previous hash, the sequence number and the time of chaining (8 bytes
+each, big endian; the time in microseconds since 1970) and the SHA-256 of the record in canonical JSON (JCS, RFC 8785).
+Each batch is published, so that identity can answer 「誰が私の情報を見たか」 and so that a copy of the chain stands
+outside this database.
 """
 
 import hashlib
 import json
+import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -35,6 +37,8 @@ DDL = (
          batch bigint NOT NULL, chained_at timestamptz NOT NULL)""",
 )
 GENESIS = bytes(32)
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+_place = struct.Struct(">qq").pack
 BATCH = 1_000
 EVENT_BYTES = 200_000
 _canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # made once: half the time of a hash
@@ -47,6 +51,15 @@ FROM audit_pending p JOIN audit_records r ON r.id = p.record_id ORDER BY r.at, r
 )
 _APPEND = """INSERT INTO audit_chain (seq, record_id, record_hash, hash, batch, chained_at)
 SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bytea[], $4::bytea[], $5::bigint[], $6::timestamptz[])"""
+# The canonical form of a record `r` as PostgreSQL writes it: half the work of fetching its columns to write it here.
+# A year before Christ is written like one after it, so it is marked.
+CANONICAL_SQL = """'{"action":' || to_json(r.action) || ',"at":"' || to_char(r.at AT TIME ZONE 'UTC',
+    'YYYY-MM-DD"T"HH24:MI:SS.US') || CASE WHEN r.at < timestamptz '0001-01-02 00:00Z' THEN 'BC' ELSE '' END || '+00:00","basis":' || to_json(r.basis)
+    || ',"client_id":' || coalesce(to_json(r.client_id)::text, 'null') || ',"fields":' || array_to_json(r.fields)
+    || ',"id":"' || r.id || '","principal":' || coalesce('"' || r.principal || '"', 'null')
+    || ',"purpose":' || to_json(r.purpose) || ',"result":' || to_json(r.result)
+    || ',"role":' || coalesce(to_json(r.role)::text, 'null') || ',"subjects":' || array_to_json(r.subjects)
+    || ',"trace_id":' || coalesce(to_json(r.trace_id)::text, 'null') || '}'"""
 _SETTLE = "DELETE FROM audit_pending WHERE record_id = ANY($1::uuid[])"
 
 
@@ -74,11 +87,10 @@ def canonical_record(row: Mapping[str, Any]) -> bytes:
     All members are strings, lists of strings or null, and all names are ASCII; for these the standard library's
     sorted compact form is the canonical one.
     """
-    at: datetime = row["at"]
     return _canonical(
         {
             "action": row["action"],
-            "at": at.astimezone(UTC).isoformat(timespec="microseconds"),
+            "at": _instant(row["at"]),
             "basis": row["basis"],
             "client_id": row["client_id"],
             "fields": row["fields"],
@@ -93,24 +105,33 @@ def canonical_record(row: Mapping[str, Any]) -> bytes:
     ).encode()
 
 
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
 def record_hash(row: Mapping[str, Any]) -> bytes:
     """SHA-256 of a record's canonical form."""
     return hashlib.sha256(canonical_record(row)).digest()
 
 
-def link_hash(previous: bytes, seq: int, hash_of_record: bytes) -> bytes:
-    """The hash of the link ``seq`` that follows ``previous``."""
-    return hashlib.sha256(previous + seq.to_bytes(8, "big") + hash_of_record).digest()
+def microseconds(at: datetime) -> int:
+    """The time as it is hashed: microseconds since 1970."""
+    return (at - _EPOCH) // _MICROSECOND
 
 
-def links(rows: Iterable[Mapping[str, Any]], *, after_seq: int, after_hash: bytes) -> list[Link]:
-    """The links that append ``rows`` to a chain whose last link is ``after_seq`` with ``after_hash``."""
+def link_hash(previous: bytes, seq: int, chained_at: int, hash_of_record: bytes) -> bytes:
+    """The hash of the link ``seq`` that follows ``previous``; ``chained_at`` in :func:`microseconds`."""
+    return hashlib.sha256(previous + _place(seq, chained_at) + hash_of_record).digest()
+
+
+def links(rows: Iterable[Mapping[str, Any]], *, after_seq: int, after_hash: bytes, at: datetime) -> list[Link]:
+    """The links that append ``rows``, at this time, to a chain whose last link is ``after_seq`` with ``after_hash``."""
     made: list[Link] = []
-    seq, previous = after_seq, after_hash
+    seq, previous, chained_at = after_seq, after_hash, microseconds(at)
     for row in rows:
         seq += 1
         of_record = record_hash(row)
-        previous = link_hash(previous, seq, of_record)
+        previous = link_hash(previous, seq, chained_at, of_record)
         made.append(Link(seq, row["id"], of_record, previous))
     return made
 
@@ -127,7 +148,7 @@ class ChainedRecord(BaseModel):
     principal: UUID | None
     role: str | None = Field(examples=["staff"])
     client_id: str | None = Field(examples=["portal"])
-    purpose: str = Field(examples=["事務処理"])
+    purpose: str = Field(examples=["申請の受理"])
     action: str = Field(examples=["application.accept"])
     basis: str = Field(examples=["行政手続法7条"])
     subjects: tuple[UUID, ...]
@@ -143,8 +164,8 @@ def batch_event(service: str) -> type[Event]:
     class AuditBatchChained(Event):
         """監査記録がまとめて連鎖に加えられた — audit records were chained.
 
-        ``records`` are the records as they were hashed, with ``seq`` and the link's ``hash`` (hexadecimal). They hold
-        ids and names of fields, never a person's data.
+        ``records`` are the records as they were hashed, with ``seq`` and the link's ``hash`` (hexadecimal);
+        ``chained_at`` stands under each of these hashes too. They hold ids and names of fields, never a person's data.
         """
 
         TYPE: ClassVar[str] = f"town.{service}.audit-batch.chained.v1"
@@ -152,6 +173,7 @@ def batch_event(service: str) -> type[Event]:
 
         first_seq: int
         last_seq: int
+        chained_at: str = Field(examples=["2026-11-24T01:23:45.500000+00:00"])
         previous_hash: str = Field(examples=["0" * 64])
         head_hash: str = Field(examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"])
         records: tuple[ChainedRecord, ...]
@@ -178,11 +200,13 @@ async def chain_pending(database: Database, service: str, clock: Clock, *, limit
             return 0
         head = (await session.execute(_HEAD)).one_or_none()
         seq, previous, batch = (head.seq, bytes(head.hash), head.batch) if head else (0, GENESIS, 0)
-        added = links(rows, after_seq=seq, after_hash=previous)
+        now = clock.now()
+        added = links(rows, after_seq=seq, after_hash=previous, at=now)
         stream = _Stream(stream_id(service), batch)
-        batches = [_publish(session, service, stream, part, before) for part, before in _parts(rows, added, previous)]
+        parts = _parts(rows, added, previous)
+        batches = [_publish(session, service, stream, part, before, now) for part, before in parts]
         numbers = [number for number, size in batches for _ in range(size)]
-        await _append(session, service, added, numbers, clock.now())
+        await _append(session, service, added, numbers, now)
     return len(rows)
 
 
@@ -227,12 +251,13 @@ def _parts(
 
 
 def _publish(
-    session: AsyncSession, service: str, stream: _Stream, records: list[dict[str, Any]], before: str
+    session: AsyncSession, service: str, stream: _Stream, records: list[dict[str, Any]], before: str, now: datetime
 ) -> tuple[int, int]:
     event = batch_event(service).model_validate(
         {
             "first_seq": records[0]["seq"],
             "last_seq": records[-1]["seq"],
+            "chained_at": _instant(now),
             "previous_hash": before,
             "head_hash": records[-1]["hash"],
             "records": records,

@@ -5,19 +5,23 @@ a published batch shows it.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
-from town_kit.audit.chain import GENESIS, link_hash, record_hash
-from town_kit.audit.record import COLUMNS
+from town_kit.audit.chain import CANONICAL_SQL, GENESIS, link_hash, microseconds
 from town_kit.db.engine import Database
 
 PAGE = 5_000
-_PAGE = f"""SELECT c.seq, c.record_id AS id, c.record_hash, c.hash, r.id IS NOT NULL AS present,
-  {", ".join("r." + name for name in COLUMNS if name != "id")}
+AHEAD = 2  # pages that are read at once; a pool has two connections
+_PAGE = f"""SELECT c.seq, {CANONICAL_SQL} AS canonical, c.record_hash, c.hash,
+  CASE WHEN c.chained_at BETWEEN '1970-01-01Z' AND '9999-01-01Z' THEN c.chained_at END AS chained_at
 FROM audit_chain c LEFT JOIN audit_records r ON r.id = c.record_id
 WHERE c.seq > $1 ORDER BY c.seq LIMIT $2"""  # noqa: S608 - constants
+_ALONE = "SET LOCAL max_parallel_workers_per_gather = 0"  # two more processes for a page cost more than the page
 _UNCHAINED = """SELECT count(*) FROM audit_records r
 WHERE r.at < now() - interval '1 minute' AND NOT EXISTS (SELECT 1 FROM audit_chain c WHERE c.record_id = r.id)"""
 
@@ -54,31 +58,33 @@ class Verdict:
         return self.first_bad is None and self.unchained == 0
 
 
-def check(rows: Iterable[Mapping[str, Any]], so_far: Verdict, anchors: Mapping[int, bytes]) -> Verdict:
+Read = tuple[int, str | None, bytes, bytes, datetime | None]
+"""A link as it is read: its number, the canonical form of its record (None: there is none), the hash of the record,
+the hash of the link, and when it was chained (None: at a time no clock of ours has shown)."""
+
+
+def check(rows: Iterable[Read], so_far: Verdict, anchors: Mapping[int, bytes]) -> Verdict:
     """Go on from ``so_far`` over links in order, each with the record it stands for."""
-    seq, previous, checked = so_far.head.seq, so_far.head.hash, so_far.checked
-    for row in rows:
-        reason = _fault(row, seq + 1, previous, anchors)
-        if reason is not None:
-            return Verdict(checked, Head(seq, previous), seq + 1, reason)
-        seq, previous = row["seq"], bytes(row["hash"])
-        checked += 1
-    return Verdict(checked, Head(seq, previous))
-
-
-def _fault(row: Mapping[str, Any], seq: int, previous: bytes, anchors: Mapping[int, bytes]) -> str | None:
-    if row["seq"] != seq:
-        return "gap"
-    if not row["present"]:
-        return "record-missing"
-    of_record = record_hash(row)
-    if of_record != row["record_hash"]:
-        return "record-changed"
-    if link_hash(previous, seq, of_record) != row["hash"]:
-        return "link-changed"
-    if anchors.get(seq, row["hash"]) != row["hash"]:
-        return "anchor-differs"
-    return None
+    seq, previous, first = so_far.head.seq, so_far.head.hash, so_far.head.seq
+    chained_at, stamp = None, 0
+    for number, canonical, of_record, digest, at in rows:
+        if at is not None and at != chained_at:  # one batch has one time
+            chained_at, stamp = at, microseconds(at)
+        if number != seq + 1:
+            reason = "gap"
+        elif canonical is None:
+            reason = "record-missing"
+        elif sha256(canonical.encode()).digest() != of_record:
+            reason = "record-changed"
+        elif at is None or link_hash(previous, number, stamp, of_record) != digest:
+            reason = "link-changed"
+        elif number in anchors and anchors[number] != digest:
+            reason = "anchor-differs"
+        else:
+            seq, previous = number, digest
+            continue
+        return Verdict(so_far.checked + seq - first, Head(seq, previous), seq + 1, reason)
+    return Verdict(so_far.checked + seq - first, Head(seq, previous))
 
 
 def finish(verdict: Verdict, anchors: Mapping[int, bytes]) -> Verdict:
@@ -93,22 +99,32 @@ async def verify(database: Database, anchors: Iterable[Head] = ()) -> Verdict:
     """Check the whole chain of a service's database against its records and the heads kept outside."""
     known = {anchor.seq: anchor.hash for anchor in anchors}
     verdict = Verdict()
-    page = await read_page(database, 0)
-    while page:
-        following = asyncio.create_task(read_page(database, page[-1]["seq"]))  # read while this one is checked
-        verdict = await asyncio.to_thread(check, page, verdict, known)
-        page = await following
-        if verdict.first_bad is not None:
-            return verdict
+    ahead = deque(asyncio.create_task(read_page(database, page * PAGE)) for page in range(AHEAD))
+    try:
+        while verdict.first_bad is None:
+            page = await ahead.popleft()
+            # No number is left out: where the next page begins is known, so it is read while this one is checked.
+            behind = verdict.head.seq + AHEAD * PAGE
+            ahead.append(asyncio.create_task(read_page(database, behind)))
+            verdict = await asyncio.to_thread(check, page, verdict, known)
+            if len(page) < PAGE:
+                break
+    finally:
+        for reading in ahead:
+            reading.cancel()
+        await asyncio.gather(*ahead, return_exceptions=True)
+    if verdict.first_bad is not None:
+        return verdict
     async with database.begin() as session:
         connection: Any = (await (await session.connection()).get_raw_connection()).driver_connection
         unchained = await connection.fetchval(_UNCHAINED)
     return replace(finish(verdict, known), unchained=unchained)
 
 
-async def read_page(database: Database, after: int) -> list[Mapping[str, Any]]:
+async def read_page(database: Database, after: int) -> list[Read]:
     """The next links behind ``after``, at most 5,000, each with the record it stands for."""
     async with database.begin() as session:
         connection: Any = (await (await session.connection()).get_raw_connection()).driver_connection
-        rows: list[Mapping[str, Any]] = await connection.fetch(_PAGE, after, PAGE)
+        await connection.execute(_ALONE)
+        rows: list[Read] = await connection.fetch(_PAGE, after, PAGE)
         return rows

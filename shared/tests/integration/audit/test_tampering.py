@@ -9,9 +9,17 @@ import asyncpg
 import pytest
 
 from town_kit.audit import record
-from town_kit.audit.chain import GENESIS, chain_pending, link_hash, links, record_hash
+from town_kit.audit.chain import (
+    GENESIS,
+    canonical_record,
+    chain_pending,
+    link_hash,
+    links,
+    microseconds,
+    record_hash,
+)
 from town_kit.audit.record import COLUMNS
-from town_kit.audit.verify import Head, Verdict, check, finish, verify
+from town_kit.audit.verify import Head, Read, Verdict, check, finish, verify
 from town_kit.clock import FixedClock
 from town_kit.db import Database
 from town_kit.db.provision import DatabaseUrls
@@ -36,10 +44,23 @@ def audit_rows(count: int) -> list[Row]:
 
 def chained(rows: list[Row]) -> list[Row]:
     """Rows as the verifier reads them: with their links."""
-    made = links(rows, after_seq=0, after_hash=GENESIS)
+    made = links(rows, after_seq=0, after_hash=GENESIS, at=NOON)
     return [
-        row | {"seq": link.seq, "record_hash": link.record_hash, "hash": link.hash, "present": True}
+        row | {"seq": link.seq, "record_hash": link.record_hash, "hash": link.hash, "chained_at": NOON, "present": True}
         for row, link in zip(rows, made, strict=True)
+    ]
+
+
+def as_read(rows: list[Row]) -> list[Read]:
+    return [
+        (
+            row["seq"],
+            canonical_record(row).decode() if row["present"] else None,
+            row["record_hash"],
+            row["hash"],
+            row["chained_at"],
+        )
+        for row in rows
     ]
 
 
@@ -65,7 +86,7 @@ def edit(rows: list[Row], dice: random.Random) -> int:
 
 
 def edit_link(rows: list[Row], dice: random.Random) -> int:
-    at, column = dice.randrange(len(rows)), dice.choice(["hash", "record_hash"])
+    at, column = dice.randrange(len(rows)), dice.choice(["hash", "record_hash", "chained_at"])
     rows[at] = rows[at] | {column: another(rows[at][column], dice)}
     return at + 1
 
@@ -107,7 +128,8 @@ def insert(rows: list[Row], dice: random.Random) -> int:
     forged = audit_rows(1)[0]
     previous = rows[at - 1]["hash"] if at else GENESIS
     of_record = record_hash(forged)
-    link = {"seq": at + 1, "record_hash": of_record, "hash": link_hash(previous, at + 1, of_record), "present": True}
+    digest = link_hash(previous, at + 1, microseconds(NOON), of_record)
+    link = {"seq": at + 1, "record_hash": of_record, "hash": digest, "chained_at": NOON, "present": True}
     rows[at:] = [forged | link, *(row | {"seq": row["seq"] + 1} for row in rows[at:])]
     return at + 1 if at + 1 in ANCHORED else at + 2
 
@@ -134,13 +156,13 @@ def test_every_random_tampering_is_found_at_its_first_bad_record() -> None:
     dice = random.Random(41)
     good = chained(audit_rows(RECORDS))
     anchors = {seq: good[seq - 1]["hash"] for seq in ANCHORED}
-    assert finish(check(good, Verdict(), anchors), anchors).holds
+    assert finish(check(as_read(good), Verdict(), anchors), anchors).holds
     missed = []
     for number in range(TAMPERINGS):
         rows = list(good)
         name = dice.choice(list(WAYS))
         expected = WAYS[name](rows, dice)
-        verdict = finish(check(rows, Verdict(), anchors), anchors)
+        verdict = finish(check(as_read(rows), Verdict(), anchors), anchors)
         if verdict.first_bad != expected:
             missed.append((number, name, expected, verdict.first_bad))
     assert missed == []
@@ -152,9 +174,16 @@ STATEMENTS = (
     ("UPDATE audit_records SET at = at + interval '1 microsecond' WHERE id = " + ANY, 0),
     ("UPDATE audit_records SET subjects = '{{}}' WHERE id = " + ANY, 0),
     ("UPDATE audit_records SET principal = id WHERE id = " + ANY, 0),
+    # a form that leaves something out would be the same for these
+    ("UPDATE audit_records SET at = (replace(at::text, '+00', '') || ' BC')::timestamptz WHERE id = " + ANY, 0),
+    ("UPDATE audit_records SET fields = ARRAY['state', NULL] WHERE id = " + ANY, 0),
+    ("UPDATE audit_records SET client_id = 'null' WHERE id = " + ANY, 0),
     ("DELETE FROM audit_records WHERE id = " + ANY, 0),
     ("DELETE FROM audit_chain WHERE seq = {}", 0),
     ("DELETE FROM audit_chain WHERE seq > {}", 1),
+    ("UPDATE audit_chain SET chained_at = chained_at + interval '1 hour' WHERE seq = {}", 0),
+    ("UPDATE audit_chain SET chained_at = chained_at + interval '1 hour' WHERE seq >= {}", 0),
+    ("UPDATE audit_chain SET chained_at = 'infinity' WHERE seq = {}", 0),
     ("UPDATE audit_chain SET hash = sha256(hash) WHERE seq = {}", 0),
     ("UPDATE audit_chain SET record_hash = sha256(hash) WHERE seq = {}", 0),
 )

@@ -4,12 +4,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
+import rfc8785
 from aiohttp import web
 from pydantic import SecretStr
 from sqlalchemy import text
@@ -18,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from town_kit import telemetry
 from town_kit.audit import record
 from town_kit.audit.anchor import ALARM, AnchorPoster, anchor_age
-from town_kit.audit.chain import EVENT_BYTES, batch_event, chain_job, chain_pending
+from town_kit.audit.chain import EVENT_BYTES, batch_event, chain_job, chain_pending, link_hash, microseconds
 from town_kit.audit.verify import Head, verify
 from town_kit.auth import TokenVerifier, key_source
 from town_kit.clock import FixedClock, SystemClock
@@ -142,6 +144,39 @@ async def test_batches_are_published_with_the_records_and_their_links(own_databa
     bodies = [json.loads(event.data) for event in events]
     assert [body["previous_hash"] for body in bodies][1:] == [body["head_hash"] for body in bodies][:-1]
     assert chain[-1].batch == len(events)
+    # whoever has the log alone can check it
+    made = bytes(32)
+    for body in bodies:
+        at = microseconds(datetime.fromisoformat(body["chained_at"]))
+        for one in body["records"]:
+            form = rfc8785.dumps({name: value for name, value in one.items() if name not in {"seq", "hash"}})
+            made = link_hash(made, one["seq"], at, sha256(form).digest())
+            assert made.hex() == one["hash"]
+
+
+async def test_whatever_stands_in_a_record_has_one_form_here_and_in_the_database(own_database: Database) -> None:
+    odd = [
+        "",
+        'a"b',
+        "a\\b",
+        "".join(map(chr, range(1, 32))),
+        "\x7f\x85\u2028\ufeff",
+        "𠮷野家 葛\U000e0100",
+        "/</script>",
+    ]
+    await write(own_database, *(row(purpose=text, fields=odd, trace_id=text, subjects=[]) for text in odd))
+    assert await chain_all(own_database) == len(odd)
+    verdict = await verify(own_database)
+    assert (verdict.checked, verdict.holds) == (len(odd), True)
+
+
+async def test_a_chain_is_read_page_after_page(own_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    await write(own_database, *(row() for _ in range(24)))
+    await chain_all(own_database)
+    for size in (1, 5, 8, 24, 25):
+        monkeypatch.setattr("town_kit.audit.verify.PAGE", size)
+        verdict = await verify(own_database)
+        assert (verdict.checked, verdict.holds) == (24, True)
 
 
 RECORD = "(SELECT record_id FROM audit_chain WHERE seq = {})"
@@ -159,6 +194,8 @@ UPDATE audit_chain SET seq = -seq WHERE seq < 0"""
         ("DELETE FROM audit_chain WHERE seq > 7", 8, "truncated"),
         (SWAP, 2, "link-changed"),
         ("UPDATE audit_chain SET hash = sha256('x') WHERE seq = 9", 9, "link-changed"),
+        # moved forward, it would look as if nothing had been waiting for its anchor
+        ("UPDATE audit_chain SET chained_at = chained_at + interval '1 day' WHERE seq >= 8", 8, "link-changed"),
     ],
 )
 async def test_the_first_record_that_was_tampered_with_is_named(

@@ -1,7 +1,6 @@
 """The chain's arithmetic: canonical form, links, and the speed of checking them."""
 
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -12,10 +11,11 @@ from hypothesis import strategies as st
 
 from town_kit.audit.chain import GENESIS, batch_event, canonical_record, links
 from town_kit.audit.record import COLUMNS, audit_row
-from town_kit.audit.verify import Verdict, check
+from town_kit.audit.verify import Read, Verdict, check
 from town_kit.auth.principal import Principal, Role
 from town_kit.ids import new_id
 
+NOON = datetime(2027, 1, 4, 3, tzinfo=UTC)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 
@@ -34,12 +34,12 @@ def row(**changes: Any) -> dict[str, Any]:
     return made | changes
 
 
-def joined(rows: list[dict[str, Any]]) -> list[Mapping[str, Any]]:
+def joined(rows: list[dict[str, Any]]) -> list[Read]:
     """Rows as the verifier reads them: with their links."""
-    made = links(rows, after_seq=0, after_hash=GENESIS)
+    made = links(rows, after_seq=0, after_hash=GENESIS, at=NOON)
     return [
-        r | {"seq": link.seq, "record_hash": link.record_hash, "hash": link.hash, "present": True}
-        for r, link in zip(rows, made, strict=True)
+        (link.seq, canonical_record(row).decode(), link.record_hash, link.hash, NOON)
+        for row, link in zip(rows, made, strict=True)
     ]
 
 
@@ -83,7 +83,7 @@ def test_a_good_chain_holds_and_goes_on_from_a_page_to_the_next() -> None:
     rows = joined([row() for _ in range(10)])
     verdict = check(rows[5:], check(rows[:5], Verdict(), {}), {})
     assert verdict.holds
-    assert (verdict.checked, verdict.head.seq, verdict.head.hash) == (10, 10, rows[-1]["hash"])
+    assert (verdict.checked, verdict.head.seq, verdict.head.hash) == (10, 10, rows[-1][3])
 
 
 def test_fifty_thousand_records_are_checked_in_a_second() -> None:
