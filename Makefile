@@ -154,8 +154,9 @@ manifests: $(READY) ## check k8s/, deploy/compose and deploy/Dockerfile (needs G
 network-policies: $(READY) ## write the network policies of k8s/ from contracts/zones.yaml
 	@$(BIN)/python -m town_onebox.network_policies k8s/components/network-policies
 
-deploy-secrets: $(READY) ## make passwords and keys for containers: INTO=.town/compose DATABASE=database:5432
-	@$(BIN)/python -m town_onebox.bundle "$(or $(INTO),$(TOWN)/compose)" --database "$(or $(DATABASE),database:5432)"
+deploy-secrets: $(READY) ## make passwords and keys for containers: INTO=.town/compose DATABASE=database:5432 ANCHOR=https://…
+	@$(BIN)/python -m town_onebox.bundle "$(or $(INTO),$(TOWN)/compose)" --database "$(or $(DATABASE),database:5432)" \
+		$(if $(ANCHOR),--anchor "$(ANCHOR)")
 
 where: $(READY) ## where a word lives: make where TERM=申請
 	@$(BIN)/python -m town_onebox.where "$(TERM)"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tests.manifests.compose_rules import RULES
 from tests.manifests.rendering import ROOT, compose_services, composed
 from typer.testing import CliRunner
@@ -20,6 +21,7 @@ from town_kit.testing import PostgresServer
 from town_onebox import bundle
 from town_onebox.registry import ENTRIES, Entry
 
+ANCHOR = "https://anchor.example"
 BAD = Path(__file__).parent / "bad" / "compose"
 SETUP = ROOT / "k8s" / "components" / "database" / "databases.sh"
 
@@ -28,7 +30,7 @@ SETUP = ROOT / "k8s" / "components" / "database" / "databases.sh"
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The secrets as `make deploy-secrets` makes them."""
     folder = tmp_path_factory.mktemp("compose") / "secrets"
-    bundle.write(folder, ("database", 5432))
+    bundle.write(folder, ("database", 5432), ANCHOR)
     return folder
 
 
@@ -102,9 +104,18 @@ def test_an_outer_service_gets_no_address_of_an_inner_log() -> None:
         assert {Zone(zone) for zone in logs} == {zone for zone in Zone if zone.depth <= entry.zone.depth}
 
 
+def test_every_service_is_given_the_place_where_heads_of_its_audit_chain_are_kept(made: Path) -> None:
+    written = yaml.safe_load((ROOT / "deploy" / "compose" / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    for entry in ENTRIES:
+        assert read(made / entry.name / "settings.env")[f"{service_prefix(entry.name)}AUDIT_ANCHOR"] == ANCHOR
+        for name in (entry.name, f"{entry.name}-worker", f"{entry.name}-migration"):
+            files = written.get(name, {"env_file": [f"/{entry.name}/settings.env"]})["env_file"]
+            assert any(path.endswith(f"/{entry.name}/settings.env") for path in files), name
+
+
 def test_secrets_are_made_once_and_for_their_owner_alone(made: Path) -> None:
     before = {path: path.read_bytes() for path in made.rglob("*") if path.is_file()}
-    bundle.write(made, ("database", 5432))
+    bundle.write(made, ("database", 5432), ANCHOR)
     assert {path: path.read_bytes() for path in made.rglob("*") if path.is_file()} == before
     assert made.stat().st_mode & 0o077 == 0
 

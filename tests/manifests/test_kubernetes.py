@@ -103,7 +103,8 @@ def test_each_pod_is_given_the_settings_its_service_has_and_needs(overlay: str) 
             given = {e["name"] for e in one["env"]} | {key for place in places for key in maps[place]["data"]}
             unknown = {key for key in given if key.removeprefix(prefix).lower() not in fields}
             assert not unknown, "settings nobody reads"
-            needed = {field for field, info in fields.items() if info.is_required()} | ALSO_NEEDED[name]
+            needed = {field for field, info in fields.items() if info.is_required()}
+            needed |= ALSO_NEEDED[name] | {"audit_anchor"}
             assert {f"{prefix}{field.upper()}" for field in needed} <= given
 
 

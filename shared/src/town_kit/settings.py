@@ -7,9 +7,9 @@ import base64
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from town_kit.messaging.kafka_security import KafkaSecurity
@@ -59,7 +59,9 @@ class ServiceSettings(BaseSettings):
     )
     digest_key: SecretStr | None = Field(None, description="base64 of 32 bytes; HMAC key of stored digests")
     otlp_endpoint: str | None = Field(None, description="OpenTelemetry collector; without one nothing is exported")
-    audit_anchor: str | None = Field(None, description="where the head of the audit chain is posted (http://…)")
+    audit_anchor: str | None = Field(
+        None, pattern="^https?://.", description="where the head of the audit chain is posted; demanded in production"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     def key(self, name: str) -> bytes:
@@ -76,6 +78,15 @@ class ServiceSettings(BaseSettings):
             if len(key) == KEY_BYTES:
                 return key
         raise RuntimeError(f"{self._variable(name)} must be {KEY_BYTES} bytes in base64")
+
+    @model_validator(mode="after")
+    def _anchored_in_production(self) -> Self:
+        if self.environment == "production" and self.audit_anchor is None:
+            raise ValueError(
+                f"{self._variable('audit_anchor')} がありません。本番では監査記録の先頭を町の外に控えます。"
+                "控え先のアドレス（https://…）を設定してから、起動し直してください。"
+            )
+        return self
 
     def key_encryption_keys(self) -> tuple[bytes, ...]:
         """The key encryption key and, during a change of keys, the one before it.

@@ -21,12 +21,13 @@ from town_onebox.secrets import Keys, Passwords
 POSTGRES = "postgres"
 
 
-def write(directory: Path, server: tuple[str, int]) -> None:
+def write(directory: Path, server: tuple[str, int], anchor: str | None = None) -> None:
     """Make the secrets below ``directory`` and lay them out, one folder per service.
 
     Args:
         directory: is made, for its owner alone; what lies in it is readable by whatever user a container has.
         server: host and port of PostgreSQL as the services see it.
+        anchor: where the heads of the audit chains are kept; no service starts in production without it.
     """
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o700)
@@ -36,12 +37,13 @@ def write(directory: Path, server: tuple[str, int]) -> None:
     clients.write(place, sandbox=False)
     databases = {**made.databases, **vault.databases}
     keys = {**made.services, secrets.VAULT_SERVICE: vault.keys}
+    kept = {"audit_anchor": anchor} if anchor else {}
     _passwords(directory / "passwords", databases, made.backup_password)
     for entry in ENTRIES:
         folder = directory / entry.name
         (folder / "files").mkdir(parents=True, exist_ok=True)
         prefix, passwords = service_prefix(entry.name), databases[entry.name]
-        _environment(folder / "settings.env", prefix, _settings(entry.name, server, passwords, keys[entry.name]))
+        _environment(folder / "settings.env", prefix, _settings(entry.name, server, passwords, keys[entry.name]) | kept)
         owner = sqlalchemy_url(dsn(*server, f"{entry.name}_owner", passwords.owner, entry.name))
         _environment(folder / "owner.env", prefix, {"owner_url": owner})
         for name, source in _files(place, entry.name).items():
@@ -93,9 +95,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make the secrets of a town that runs in containers.")
     parser.add_argument("directory", type=Path)
     parser.add_argument("--database", default="database:5432", help="host:port of PostgreSQL as the services see it")
+    parser.add_argument("--anchor", help="where the heads of the audit chains are kept (https://…); for production")
     chosen = parser.parse_args()
     host, _, port = chosen.database.rpartition(":")
-    write(chosen.directory.resolve(), (host, int(port)))
+    write(chosen.directory.resolve(), (host, int(port)), chosen.anchor)
     print(f"secrets of the town: {chosen.directory}")
 
 

@@ -54,8 +54,9 @@ SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bytea[], $4::bytea[], $5::big
 # The canonical form of a record `r` as PostgreSQL writes it: half the work of fetching its columns to write it here.
 # A year before Christ is written like one after it, so it is marked.
 CANONICAL_SQL = """'{"action":' || to_json(r.action) || ',"at":"' || to_char(r.at AT TIME ZONE 'UTC',
-    'YYYY-MM-DD"T"HH24:MI:SS.US') || CASE WHEN r.at < timestamptz '0001-01-02 00:00Z' THEN 'BC' ELSE '' END || '+00:00","basis":' || to_json(r.basis)
-    || ',"client_id":' || coalesce(to_json(r.client_id)::text, 'null') || ',"fields":' || array_to_json(r.fields)
+    'YYYY-MM-DD"T"HH24:MI:SS.US') || CASE WHEN r.at < timestamptz '0001-01-02 00:00Z' THEN 'BC' ELSE '' END
+    || '+00:00","basis":' || to_json(r.basis) || ',"client_id":' || coalesce(to_json(r.client_id)::text, 'null')
+    || ',"fields":' || array_to_json(r.fields)
     || ',"id":"' || r.id || '","principal":' || coalesce('"' || r.principal || '"', 'null')
     || ',"purpose":' || to_json(r.purpose) || ',"result":' || to_json(r.result)
     || ',"role":' || coalesce(to_json(r.role)::text, 'null') || ',"subjects":' || array_to_json(r.subjects)

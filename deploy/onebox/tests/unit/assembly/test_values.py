@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from town_kit.db.server_files import Account
 from town_kit.settings import Zone
@@ -46,6 +47,16 @@ def test_no_process_is_given_the_log_of_an_inner_zone(made: Town, entry) -> None
     text = json.dumps(urls)
     for zone in Zone:
         assert (LOG_DATABASES[zone] in text) == (zone.depth <= entry.zone.depth)
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_no_service_starts_in_production_without_a_place_outside_for_its_audit_chain(made: Town, entry) -> None:
+    values = made.values(entry, Process.OWN) | {"environment": "production", "audit_anchor": None}
+    with pytest.raises(
+        ValidationError, match=f"TOWN_{entry.name.upper()}_AUDIT_ANCHOR がありません.*町の外"
+    ) as refused:
+        entry.settings(**values)
+    assert "起動し直してください" in str(refused.value)
 
 
 def test_no_process_outside_the_vault_is_given_a_secret_of_it(made: Town) -> None:

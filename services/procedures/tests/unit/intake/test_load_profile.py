@@ -42,6 +42,7 @@ def test_production_does_not_start_on_the_simulators_profile() -> None:
     with pytest.raises(ValueError, match="PACKAGE_PROFILE"):
         ProceduresSettings(
             environment="production",
+            audit_anchor="https://anchor.example",
             database_url="postgresql+asyncpg://app@127.0.0.1/procedures",
             issuer="https://identity.example",
             jwks="/nowhere.json",
