@@ -28,9 +28,9 @@ from town_kit.db import migrations
 from town_kit.db.engine import assert_durable
 from town_kit.health import health_routes
 from town_kit.messaging import dead_letters
+from town_kit.messaging.connecting import connect
 from town_kit.messaging.consumer import Processing, driver_of
 from town_kit.messaging.relay import replay
-from town_kit.messaging.transport import connect
 from town_kit.service import Service
 from town_kit.worker import work
 

@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from town_kit.audit.anchor import ALARM, anchor_age
 from town_kit.db import migrations
+from town_kit.messaging.connecting import reachable
 from town_kit.service import Service
 
 
@@ -27,8 +28,6 @@ def checks(service: Service) -> Mapping[str, Callable[[], Awaitable[None]]]:
             raise RuntimeError("the schema is not at head")
 
     async def event_log() -> None:
-        from town_kit.messaging.transport import reachable
-
         await reachable(service.settings, service.zone)
 
     async def audit_anchor() -> None:

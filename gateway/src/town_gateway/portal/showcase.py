@@ -9,7 +9,8 @@ gateway. Three files, each may be missing:
 ``journey.jsonl``
     one object a line, appended as it happens: ``{"hop", "title", "title_en", "at", "ms", "detail", "ok"}``.
     ``hop`` names the step, ``at`` is RFC 3339, ``ms`` counts from the start of the journey, ``detail`` is one line
-    without personal data. A line ``{"hop": "end", "ok": true}`` ends the journey; ``{"hop": "start"}`` begins another.
+    without personal data. A line ``{"hop": "end", "ok": true}`` ends the journey, with ``false`` before its goal
+    (perhaps before the first hop); ``{"hop": "start"}`` begins another.
 ``tokens.json``
     ``[{"role", "who", "token", "expires_at", "try": [{"title", "curl"}]}]``: test tokens of the sandbox's people, made
     by a real sign-in; ``{origin}`` and ``{token}`` stand in ``curl`` for what the page knows.
@@ -37,11 +38,12 @@ class Showcase:
     async def state(self) -> dict[str, Any]:
         """What the page shows now: the plan, the hops so far, what is real and what is not."""
         if self.folder is None:
-            return {**EMPTY, "hops": [], "finished": False}
+            return {**EMPTY, "hops": [], "finished": False, "ok": True}
         about, hops = await asyncio.to_thread(_read, self.folder)
         finished = bool(hops) and hops[-1].get("hop") == "end"
         shown = [hop for hop in hops if hop.get("hop") != "end"]
-        return {**EMPTY, **about, "hops": shown, "finished": finished}
+        ok = not finished or hops[-1].get("ok") is True
+        return {**EMPTY, **about, "hops": shown, "finished": finished, "ok": ok}
 
     async def tokens(self) -> list[dict[str, Any]]:
         """The test tokens, or none."""

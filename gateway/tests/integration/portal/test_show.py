@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,19 @@ HOP = {
     "ms": 12.5,
     "ok": True,
 }
+
+
+# As much of a browser as the page's script needs to be loaded and to show a journey.
+STUB = """
+const made = () => ({ style: { setProperty() {} }, replaceChildren() {}, append() {}, setAttribute() {},
+  querySelector: () => made(), cloneNode: () => made(), get firstElementChild() { return made(); },
+  get content() { return made(); } });
+const known = new Map();
+globalThis.document = { hidden: true,
+  getElementById: (id) => known.get(id) ?? (known.set(id, made()), known.get(id)) };
+globalThis.fetch = () => new Promise(() => {});
+globalThis.setInterval = globalThis.setTimeout = () => 0;
+"""
 
 
 @pytest.fixture
@@ -68,6 +83,42 @@ async def test_the_journey_is_shown_as_far_as_it_went(started: Any, gateway_sett
 
     assert ([hop["hop"] for hop in first["hops"]], first["finished"]) == (["fetched"], False)
     assert ([hop["hop"] for hop in second["hops"]], second["finished"]) == (["fetched", "accepted"], True)
+
+
+@pytest.mark.parametrize("hops", [(), (HOP,), (HOP | {"ok": False},)])
+async def test_a_journey_that_failed_never_says_that_everything_arrived(
+    started: Any, gateway_settings: Any, showcase: Path, hops: tuple[dict[str, Any], ...]
+) -> None:
+    """It may fail before its first hop, so the hops alone do not tell it."""
+    about = {"mode": "onebox", "plan": [HOP, HOP | {"hop": "told"}], "real": [], "sandbox": []}
+    (showcase / "about.json").write_text(json.dumps(about))
+    async with started(gateway_settings.model_copy(update={"showcase": showcase})) as gateway:
+        write(showcase, {"hop": "start"}, *hops, {"hop": "end", "ok": False})
+        failed = (await gateway.get("/portal/journey")).json()
+        write(showcase, {"hop": "start"}, HOP, HOP | {"hop": "told"}, {"hop": "end", "ok": True})
+        arrived = (await gateway.get("/portal/journey")).json()
+        script = (await gateway.get("/portal/index.js")).text
+
+    assert (failed["finished"], failed["ok"]) == (True, False)
+    assert (arrived["finished"], arrived["ok"]) == (True, True)
+    if shutil.which("node") is None:
+        pytest.skip("node is not there: what the page says was not run")
+    assert said(script, failed) == "途中で止まりました。記録を確認してください。"
+    assert said(script, arrived).startswith("すべて届きました")
+
+
+def said(script: str, state: dict[str, Any]) -> str:
+    """What the page's own script says of the journey's progress."""
+    program = f"{STUB}\n{script}\nshowJourney({json.dumps(state)}); console.log(byId('progress').textContent);"
+    done = subprocess.run(["node", "-e", program], capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout.strip()
+
+
+async def test_a_resident_who_comes_by_in_production_is_told_where_to_apply(gateway: Any) -> None:
+    page = (await gateway.get("/")).text
+    calm = page[page.index('id="calm"') :].split("</section>")[0]
+    assert "申請は、マイナポータルの「ぴったりサービス」か、役場の担当窓口でできます" in calm
+    assert "役場へお電話ください" in calm
 
 
 async def test_test_tokens_are_given_only_from_the_folder_of_a_trial(

@@ -21,11 +21,12 @@ from town_kit.clock import SystemClock
 from town_kit.db.engine import Database
 from town_kit.db.errors import refusal_of
 from town_kit.failpoints import failpoint
+from town_kit.messaging.connecting import connect
 from town_kit.messaging.event import Envelope, Reader, Received, Undecodable, decode
 from town_kit.messaging.inbox import READY, Inbox, Place, Step, parked_message
 from town_kit.messaging.pace import Pace
 from town_kit.messaging.topics import specs, zones
-from town_kit.messaging.transport import Incoming, LogReader, Transport, TransportError, connect
+from town_kit.messaging.transport import Incoming, LogReader, Transport, TransportError
 from town_kit.problems import Problem
 from town_kit.service import Service
 from town_kit.settings import Zone

@@ -19,10 +19,11 @@ from town_kit import failpoints, telemetry
 from town_kit.db.engine import KEEPALIVES, Database
 from town_kit.failpoints import failpoint
 from town_kit.messaging import notify
+from town_kit.messaging.connecting import connect
 from town_kit.messaging.event import Envelope, encode_headers, source
 from town_kit.messaging.pace import Pace
 from town_kit.messaging.topics import UnknownTopic, specs, topics_of, zones
-from town_kit.messaging.transport import Outgoing, Partition, Position, Producer, Transport, TransportError, connect
+from town_kit.messaging.transport import Outgoing, Partition, Position, Producer, Transport, TransportError
 from town_kit.service import Service
 from town_kit.settings import Zone
 

@@ -7,7 +7,6 @@ from typing import Protocol
 
 from town_kit.messaging.event import Headers
 from town_kit.messaging.topics import TopicSpec
-from town_kit.settings import ServiceSettings, Zone
 
 Partition = tuple[str, int]
 
@@ -108,36 +107,3 @@ class Transport(Protocol):
     async def close(self) -> None:
         """Close what this object opened itself."""
         ...
-
-
-def connect(settings: ServiceSettings, zone: Zone) -> Transport:
-    """The log of ``zone`` as these settings name it.
-
-    Raises:
-        LookupError: the process has no address of that log.
-        RuntimeError: a file its security names cannot be used.
-    """
-    address = settings.log_urls.get(zone)
-    if address is None:
-        raise LookupError(f"no address of the event log of {zone} (log_urls)")
-    if settings.transport == "kafka":
-        from town_kit.messaging.kafka import KafkaLog
-
-        return KafkaLog(address.get_secret_value(), settings.log_security.get(zone))
-    from town_kit.messaging.pglog import PgLog
-
-    return PgLog(address.get_secret_value())
-
-
-async def reachable(settings: ServiceSettings, zone: Zone) -> None:
-    """Ask the log of ``zone`` whether it answers.
-
-    Raises:
-        LookupError: the process has no address of that log.
-        TransportError, OSError: it does not answer.
-    """
-    transport = connect(settings, zone)
-    try:
-        await transport.end_offsets(())
-    finally:
-        await transport.close()

@@ -43,7 +43,7 @@ function hopRow(step, isNext) {
 function showJourney(state) {
   const all = steps(state);
   const done = all.filter((step) => step.done).length;
-  const failed = all.some((step) => step.done && step.ok === false);
+  const failed = !state.ok || all.some((step) => step.done && step.ok === false);
   const next = state.finished ? -1 : all.findIndex((step) => !step.done);
   const last = state.hops.at(-1);
   const took = last?.ms == null ? "" : `（${seconds(last.ms)}）`;

@@ -7,9 +7,10 @@ from typing import Any
 
 from town_kit.clock import SystemClock
 from town_kit.ids import new_id, reference
+from town_kit.messaging.connecting import connect
 from town_kit.messaging.event import Envelope, encode_headers, source
 from town_kit.messaging.topics import specs
-from town_kit.messaging.transport import Outgoing, connect
+from town_kit.messaging.transport import Outgoing
 from town_kit.settings import Zone
 from town_kit.testing import eventually
 from town_kit.worker import work
