@@ -67,6 +67,7 @@ METRICS: Mapping[str, tuple[str, str, str]] = {
     "deliveries": ("counter", "1", "messages to residents, by channel and outcome"),
     "sealed_staff_sign_ins": ("counter", "1", "tries to sign in with a sealed staff account, by outcome"),
     "callback_attempts": ("counter", "1", "tries to tell a partner's callback, by outcome"),
+    "webhooks_refused": ("counter", "1", "webhooks whose signature, time or size was wrong, by portal and reason"),
     "requests_refused": ("counter", "1", "requests refused before any work, by reason"),
     "job_failures": ("counter", "1", "runs of a job that failed"),
 }

@@ -18,11 +18,12 @@ from standardwebhooks import Webhook
 from town_gateway.mynaportal.events import PortalPollRequested
 from town_gateway.mynaportal.models import Portal, WebhookMessage
 from town_gateway.ports import Wired
+from town_kit import telemetry
 from town_kit.clock import Clock
 from town_kit.db import Database
 from town_kit.messaging import outbox
 from town_kit.problems import PayloadTooLarge, WebhookSignature
-from town_kit.routing import Begin, TownRouter
+from town_kit.routing import Audit, Begin, TownRouter
 
 MYNAPORTAL = "mynaportal"
 SECRET_BYTES = range(24, 65)
@@ -104,6 +105,7 @@ async def forget(database: Database, clock: Clock) -> int:
 @router.post(
     "/mynaportal",
     scope=None,
+    audit=Audit("portal-webhook.take", basis="行政手続法7条", purpose="ぴったりサービスの申請の取得の開始"),
     official="Standard Webhooks",
     problems=(WebhookSignature, PayloadTooLarge),
     status_code=204,
@@ -111,7 +113,11 @@ async def forget(database: Database, clock: Clock) -> int:
 async def take_portal_webhook(request: Request, begin: Begin, wired: Wired) -> Response:
     """マイナポータルからの通知を受け取る。署名を確かめ、申請の取得をすぐに始めます。同じ通知は一度だけ扱います。"""
     assert wired.webhook_secret is not None, "the route is served only where there is a secret"
-    message_id = verify(wired.webhook_secret, await _bounded(request), request)
+    try:
+        message_id = verify(wired.webhook_secret, await _bounded(request), request)
+    except (WebhookSignature, PayloadTooLarge) as refusal:
+        telemetry.count("webhooks_refused", portal=MYNAPORTAL, reason=refusal.slug)
+        raise
     await take(await begin(), message_id, wired.clock)
     return Response(status_code=204)
 

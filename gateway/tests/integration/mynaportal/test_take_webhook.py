@@ -12,6 +12,7 @@ from standardwebhooks import Webhook
 from starlette.requests import Request
 
 from town_gateway.mynaportal.webhooks import check_secret, forget, verify
+from town_kit import telemetry
 from town_kit.clock import FixedClock, SystemClock
 from town_kit.db import Database
 from town_kit.ids import new_id
@@ -38,6 +39,13 @@ async def polls_requested(database: Database) -> int:
         return int((await session.execute(count)).scalar_one())
 
 
+async def recorded(database: Database) -> list[str]:
+    """What the audit trail says of webhooks, in order."""
+    async with database.begin() as session:
+        results = text("SELECT result FROM audit_records WHERE action = 'portal-webhook.take' ORDER BY id")
+        return list((await session.execute(results)).scalars())
+
+
 @pytest.fixture
 async def before(gateway_database: Database) -> int:
     return await polls_requested(gateway_database)
@@ -49,6 +57,7 @@ async def test_a_signed_webhook_becomes_the_event_poll_now(
     answer = await gateway.post("/webhooks/mynaportal", content=BODY, headers=signed(webhook_secret))
 
     assert (answer.status_code, answer.content) == (204, b"")
+    assert (await recorded(gateway_database))[-1] == "done"
     assert await polls_requested(gateway_database) == before + 1
 
 
@@ -86,8 +95,13 @@ async def test_a_webhook_that_does_not_hold_is_refused_and_has_no_effect(
         case "garbage":
             headers["webhook-signature"] = "v1 ,,, \x7f"
 
-    answer = await gateway.post("/webhooks/mynaportal", content=body, headers=headers)
+    kept = await recorded(gateway_database)
+    with telemetry.recording() as told:
+        answer = await gateway.post("/webhooks/mynaportal", content=body, headers=headers)
+        counted = told.metric("webhooks_refused")
 
+    assert await recorded(gateway_database) == [*kept, "refused:webhook-signature"]
+    assert counted == [({"portal": "mynaportal", "reason": "webhook-signature"}, 1)]
     assert answer.status_code == 401
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["type"] == "urn:town:problem:webhook-signature"
