@@ -1,6 +1,7 @@
 """A callback leads to nobody's inside: what is refused at registration and at every try is never connected to."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -60,9 +61,45 @@ async def tries(listener: Listener) -> int:
     return before
 
 
+@pytest.fixture
+def tried(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Every address some socket of this process was told to connect to."""
+    seen: list[Any] = []
+
+    def noting(name: str) -> Any:
+        real = getattr(socket.socket, name)
+
+        def connect(self: socket.socket, address: Any) -> Any:
+            seen.append(address)
+            return real(self, address)
+
+        return connect
+
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, noting(name))
+    return seen
+
+
+def inside(tried: Sequence[Any], listener: Listener) -> list[Any]:
+    """The attempts to connect to what must not be reached; the town's own database is on this machine too."""
+    forbidden = {address for addresses in INSIDE.values() for address in addresses} | {"169.254.169.254", "::1"}
+    return [one for one in tried if one[0] in forbidden - {"127.0.0.1"} or one[1] == listener.port]
+
+
+async def nothing_inside_was_tried(tried: Sequence[Any], listener: Listener) -> None:
+    assert inside(tried, listener) == []
+    assert await tries(listener) == 0
+    assert inside(tried, listener) == [("127.0.0.1", listener.port)], "this attempt of our own would not have been seen"
+
+
 @pytest.mark.case("D-25")
 async def test_an_address_inside_is_refused_and_no_connection_is_tried(
-    telling: Any, gateway_settings: Any, started: Any, listener: Listener, monkeypatch: pytest.MonkeyPatch
+    telling: Any,
+    gateway_settings: Any,
+    started: Any,
+    listener: Listener,
+    tried: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     port = listener.port
 
@@ -84,7 +121,7 @@ async def test_an_address_inside_is_refused_and_no_connection_is_tried(
             assert (answer.status_code, answer.json()["type"]) == (422, "urn:town:problem:callback-url-refused"), url
             assert url not in answer.text
         assert (await telling.partner.call("GET")).json() == []
-    assert await tries(listener) == 0
+    await nothing_inside_was_tried(tried, listener)
 
 
 def own_name(directory: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
@@ -133,16 +170,19 @@ async def results(telling: Any, callback: str) -> list[str]:
 
 
 @pytest.mark.case("D-25")
-async def test_a_name_that_leads_inside_later_is_not_followed(telling: Any, listener: Listener) -> None:
+@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "10.0.0.1", "::1"])
+async def test_a_name_that_leads_inside_later_is_not_followed(
+    telling: Any, listener: Listener, tried: list[Any], address: str
+) -> None:
     async def rebound(host: str, port: int) -> Sequence[str]:
-        return ["127.0.0.1"]
+        return [address]
 
     url = f"https://{HOST}:{listener.port}/"
     destinations = Destinations({telling.partner.client_id: (f"{HOST}:{listener.port}",)}, (), rebound)
     async with Sender(telling.database, destinations, telling.sender.sealer, telling.clock).running() as sender:
         callback = await a_callback(telling, sender, url)
     assert await results(telling, callback) == ["refused"]
-    assert await tries(listener) == 0
+    await nothing_inside_was_tried(tried, listener)
 
 
 @pytest.mark.case("D-25")
