@@ -190,6 +190,8 @@ async def provoke(town: RunningTown, number: str) -> list[tuple[str, int, bytes]
     places = {
         "a path": f"{path}/{number}",
         "a query": f"{path}?cursor={number}&state={number}",
+        "a list's place": f"{path}?cursor={number}",
+        "a parameter nobody knows": f"{path}?{number}=1&my_number={number}",
         "nowhere": f"/{number}",
     }
     answers: list[tuple[str, int, bytes]] = []

@@ -41,11 +41,13 @@ async def test_a_span_is_named_by_the_route_that_answered() -> None:
     transport = httpx.ASGITransport(app=create_app(service()))
     with telemetry.recording() as recorded:
         async with httpx.AsyncClient(transport=transport, base_url="http://kit") as client:
-            assert (await client.get("/v1/things/7?q=123456789018")).json() == {"id": 7}
+            assert (await client.get("/v1/things/7?q=asked-for")).json() == {"id": 7}
             refused = (await client.get("/v1/123456789018")).json()
-    assert [one.name for one in recorded.spans] == ["GET /v1/things/{thing_id}", "GET unmatched"]
+            assert (await client.get("/v1/things/7?q=123456789018")).status_code == 422
+    route = "GET /v1/things/{thing_id}"
+    assert [one.name for one in recorded.spans] == [route, "GET unmatched", route]
     assert refused["trace_id"] == f"{recorded.spans[1].context.trace_id:032x}"
-    assert all("123456789018" not in one.to_json() for one in recorded.spans)
+    assert all(asked not in one.to_json() for one in recorded.spans for asked in ("123456789018", "asked-for"))
 
 
 def test_a_collector_gets_spans_and_metrics_when_one_is_set() -> None:

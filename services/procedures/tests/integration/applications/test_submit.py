@@ -122,6 +122,32 @@ async def test_a_my_number_in_a_free_text_field_is_refused_and_not_repeated(api:
     assert "123456789018" not in answer.text
 
 
+@pytest.mark.case("D-39")
+@pytest.mark.parametrize(
+    "query",
+    [
+        "state=123456789018",
+        "state=submitted&note=%E7%95%AA%E5%8F%B7%201234-5678-9018",
+        "state=%EF%BC%91%EF%BC%92%EF%BC%93456789018",
+        "123456789018=x",
+        "cursor=123456789018",
+    ],
+)
+async def test_a_my_number_in_a_query_is_refused_and_not_repeated(api: Any, query: str, capfd: Any) -> None:
+    capfd.readouterr()
+    for method, path in (("GET", "/v1/applications"), ("POST", f"/v1/applications/{new_id()}/withdraw")):
+        if method == "POST" and query.startswith("cursor"):
+            continue  # a list's place is a list's
+        answer = await api.client.request(
+            method, f"{path}?{query}", headers={**api.resident(), "If-Match": '"1"', "Idempotency-Key": str(new_id())}
+        )
+        assert (answer.status_code, answer.json()["type"]) == (422, "urn:town:problem:validation-failed"), answer.text
+        assert not [digits for digits in ("123456789018", "1234-5678-9018", "１２３") if digits in answer.text]
+        audited = await api.rows("SELECT result FROM audit_records WHERE principal = :me", me=api.resident_id)
+        assert {row.result for row in audited} == {"refused:validation-failed"}
+    assert "123456789018" not in "".join(capfd.readouterr())
+
+
 @pytest.mark.case("D-28")
 @pytest.mark.parametrize("procedure", [CARE, ALLOWANCE])
 async def test_the_same_request_three_times_is_one_application(api: Any, authority: Any, procedure: str) -> None:
