@@ -139,7 +139,7 @@ async def _refuse(request: Request, problem: Exception) -> Response:
 
 async def _refuse_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return await _refuse(request, ValidationFailed("赤字の項目を直してください。", errors=field_errors(error)))
+    return await _refuse(request, ValidationFailed(errors=field_errors(error)))
 
 
 async def _refuse_http(_: Request, error: Exception) -> Response:

@@ -9,8 +9,8 @@ from town_kit.problems import FieldError
 _SENTENCES = {
     "missing": "必ず入力してください。",
     "extra_forbidden": "この項目は送れません。",
-    "string_too_long": "文字数が多すぎます。",
-    "string_too_short": "文字数が足りません。",
+    "string_too_long": "文字数が多すぎます。{max_length} 文字までで入力してください。",
+    "string_too_short": "文字数が足りません。{min_length} 文字以上で入力してください。",
     "string_pattern_mismatch": "決められた形式で入力してください。",
     "string_type": "文字で入力してください。",
     "int_type": "数で入力してください。",
@@ -24,10 +24,12 @@ _SENTENCES = {
     "timezone_aware": "日時には時差（+09:00 など）を付けてください。",
     "enum": "選択肢から選んでください。",
     "literal_error": "選択肢から選んでください。",
-    "greater_than_equal": "値が小さすぎます。",
-    "less_than_equal": "値が大きすぎます。",
-    "too_long": "件数が多すぎます。",
-    "too_short": "件数が足りません。",
+    "greater_than_equal": "値が小さすぎます。{ge} 以上で入力してください。",
+    "greater_than": "値が小さすぎます。{gt} より大きい値を入力してください。",
+    "less_than_equal": "値が大きすぎます。{le} 以下で入力してください。",
+    "less_than": "値が大きすぎます。{lt} より小さい値を入力してください。",
+    "too_long": "件数が多すぎます。{max_length} 件までにしてください。",
+    "too_short": "件数が足りません。{min_length} 件以上にしてください。",
     "json_invalid": "JSON として読めません。",
 }
 _DEFAULT = "入力内容を確認してください。"
@@ -53,7 +55,11 @@ def _known(item: dict[str, Any], invented: set[tuple[object, ...]]) -> tuple[obj
 def _sentence(item: dict[str, object]) -> str:
     if item["type"] == "value_error":  # our own validators: their sentence is ours and holds no input
         return str(item.get("msg", "")).removeprefix("Value error, ") or _DEFAULT
-    return _SENTENCES.get(str(item["type"]), _DEFAULT)
+    bounds = item.get("ctx")  # of the rule, as the model states them
+    try:
+        return _SENTENCES.get(str(item["type"]), _DEFAULT).format_map(bounds if isinstance(bounds, dict) else {})
+    except KeyError:
+        return _DEFAULT
 
 
 def _pointer(location: tuple[object, ...]) -> str:

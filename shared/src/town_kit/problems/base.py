@@ -21,18 +21,23 @@ class FieldError:
 
 
 class Problem(Exception):
-    """A refusal the caller is told about. A subclass names ``slug``, ``status`` and a Japanese ``title``."""
+    """A refusal the caller is told about.
+
+    A subclass names ``slug``, ``status``, a Japanese ``title`` and ``next_step``: what the caller can do next, told
+    as ``detail`` wherever whoever refuses has nothing closer to say.
+    """
 
     slug: ClassVar[str]
     status: ClassVar[int]
     title: ClassVar[str]
+    next_step: ClassVar[str]
     catalogue: ClassVar[dict[str, type["Problem"]]] = {}
 
-    def __init_subclass__(cls, *, slug: str, status: int, title: str) -> None:
+    def __init_subclass__(cls, *, slug: str, status: int, title: str, next_step: str = "") -> None:
         known = Problem.catalogue.get(slug)
-        if known is not None and known.__qualname__ != cls.__qualname__:
+        if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
             raise TypeError(f"two problems share the slug {slug}")
-        cls.slug, cls.status, cls.title = slug, status, title
+        cls.slug, cls.status, cls.title, cls.next_step = slug, status, title, next_step
         Problem.catalogue[slug] = cls
 
     def __init__(
@@ -44,7 +49,7 @@ class Problem(Exception):
         retry_after: int | None = None,
     ) -> None:
         super().__init__(self.slug)
-        self.detail = detail
+        self.detail = detail or self.next_step
         self.errors = tuple(errors)
         self.headers = dict(headers or {})
         if retry_after is not None:

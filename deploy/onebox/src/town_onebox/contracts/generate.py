@@ -79,7 +79,13 @@ def _add_scope(scopes: dict[str, dict[str, Any]], service: str, policy: Any, met
 
 def _problems() -> dict[str, dict[str, Any]]:
     return {
-        slug: {"type": URN + slug, "status": kind.__dict__["status"], "title": kind.title, "meaning": _first_line(kind)}
+        slug: {
+            "type": URN + slug,
+            "status": kind.__dict__["status"],
+            "title": kind.title,
+            "next_step": kind.next_step,
+            "meaning": _first_line(kind),
+        }
         for slug, kind in sorted(Problem.catalogue.items())
         if kind.__module__.startswith("town_")
     }

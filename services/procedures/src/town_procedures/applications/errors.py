@@ -3,22 +3,42 @@
 from town_kit.problems import Problem
 
 
-class ProcedureUnknown(Problem, slug="procedure-unknown", status=422, title="この手続きは受け付けていません"):
+class ProcedureUnknown(
+    Problem,
+    slug="procedure-unknown",
+    status=422,
+    title="この手続きは受け付けていません",
+    next_step="受け付けている手続きの一覧から選び直してください。",
+):
     """No procedure folder has the code named, or it is not open to this channel."""
 
 
 class DecidedByCoreSystem(
-    Problem, slug="decided-by-core-system", status=409, title="この手続きは基幹業務システムで決定します"
+    Problem,
+    slug="decided-by-core-system",
+    status=409,
+    title="この手続きは基幹業務システムで決定します",
+    next_step="決定は基幹業務システムで入力してください。",
 ):
     """The folder says that the core system decides; staff enter the decision there, not here."""
 
 
-class SameOfficer(Problem, slug="same-officer", status=409, title="起案した人と別の人が決裁してください"):
+class SameOfficer(
+    Problem,
+    slug="same-officer",
+    status=409,
+    title="起案した人と別の人が決裁してください",
+    next_step="起案した人とは別の職員が決裁してください。",
+):
     """A decision drafted by one officer needs another to approve it."""
 
 
 class RevisionNeedsClerk(
-    Problem, slug="revision-needs-clerk", status=409, title="この受付番号の申請は審査に入っています"
+    Problem,
+    slug="revision-needs-clerk",
+    status=409,
+    title="この受付番号の申請は審査に入っています",
+    next_step="内容を変えるときは、担当窓口にご連絡ください。",
 ):
     """Other content came under a receipt number already accepted; it waits for a clerk."""
 
