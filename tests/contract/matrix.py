@@ -36,6 +36,11 @@ class Thing:
     database: str
     rows: tuple[tuple[str, Mapping[str, Any]], ...]
 
+    def with_values(self, values: Mapping[str, Any] | None) -> "Thing":
+        """The same thing with other values in its first row."""
+        (table, first), *others = self.rows
+        return Thing(self.database, ((table, {**first, **(values or {})}), *others))
+
 
 def _one(database: str, table: str, **values: Any) -> Thing:
     return Thing(database, ((table, {"id": ID, **values}),))
@@ -111,6 +116,25 @@ NOT_THINGS: Mapping[tuple[str, str], str] = {
     ("procedures", "/v1/procedures/{code}"): "a published procedure, open to everyone",
     ("notifications", "/v1/templates/{kind}"): "a kind of message, the same for all of the town's staff",
 }
+# (service, path of a list or of one's own) → what the caller's rows are made of; somebody else's must not be among them
+LISTS: Mapping[tuple[str, str], Thing] = {
+    ("identity", "/v1/devices"): THINGS["identity", "/v1/devices/{device_id}"],
+    ("procedures", "/v1/applications"): APPLICATION,
+    ("notifications", "/v1/messages"): THINGS["notifications", "/v1/messages/{message_id}"],
+    ("notifications", "/v1/devices"): THINGS["notifications", "/v1/devices/{device_id}"],
+    ("notifications", "/v1/contact-points"): THINGS["notifications", "/v1/contact-points/{contact_point_id}"],
+    ("gateway", "/v1/callbacks"): THINGS["gateway", "/v1/callbacks/{callback_id}"],
+    ("gateway", "/apps/kosodate/v1/applications"): APPLICATION,
+    ("gateway", "/apps/kosodate/v1/inbox"): THINGS["notifications", "/v1/messages/{message_id}"].with_values(
+        {"title": ID}  # an entry has no id
+    ),
+}
+# What residents and vendors read without naming a thing, and why no row of a person can be in it by mistake.
+NOT_LISTS: Mapping[tuple[str, str], str] = {
+    ("notifications", "/v1/preferences"): "the caller's one row, found by her own id",
+}
+BUSINESS_LIST = re.compile(r"/v1/data-linkage/\d{3}/")
+"""Records of one business: the scope names the business, and row security shows nothing of another one."""
 CORRECTION = {
     "texts": {"ja": {"title": "訂正", "body": "取り消します"}},
     "status": "test",
@@ -135,6 +159,26 @@ BODIES: Mapping[str, Any] = {
     "/v1/emergency-messages/{emergency_message_id}/cancel": CORRECTION,
     "/v1/quarantined-packages/{package_id}/discard": {"note": "試験"},
 }
+# (service, path, place in the body) → why an id there opens nobody else's thing
+IN_BODIES: Mapping[tuple[str, str, str], str] = {
+    ("gateway", "/apps/kosodate/v1/sessions", "/challenge_id"): "redeemed once, by who signs it",
+    ("identity", "/v1/resident-sessions", "/challenge_id"): "redeemed once, by who signs it",
+    ("identity", "/v1/serial-status-checks", "/serial_reference"): "asked by the town's own services alone",
+    ("procedures", "/v1/applications", "/attachments/*/id"): "who uploaded it alone (attachments/test_upload.py)",
+    ("procedures", "/v1/applications", "/parties/*/person_id"): "read from staff alone (applications/test_submit.py)",
+    ("procedures", "/v1/intake/released", "/released_id"): "named by the vault alone",
+}
+# A move needs a thing that can make it.
+READY: Mapping[str, Mapping[str, Any]] = {
+    "/v1/applications/{application_id}/decide": {"state": "accepted"},
+    "/v1/applications/{application_id}/complete": {"state": "approved"},
+    "/v1/callbacks/{callback_id}/resume": {"state": "disabled"},
+}
+# Where one's own thing is found and still not moved, by what stops it: neither is told of a thing that is not there.
+STOPPED: Mapping[str, str] = {
+    "/v1/emergency-messages/{emergency_message_id}/cancel": "preview-outdated",  # the digest is of another preview
+    "/v1/number-links/{import_id}/apply": "state-conflict",  # it was applied; its file is gone
+}
 
 
 @dataclass(frozen=True)
@@ -156,9 +200,29 @@ class Listed:
         """Whether its caller chooses the id."""
         return (self.method, self.route.path_format) in CHOSEN
 
-    def path(self, thing_id: object) -> str:
-        """Its path for this thing; a further parameter names something of the thing, which has the same id."""
-        return PARAMETER.sub(str(thing_id), self.route.path_format)
+    @property
+    def parameters(self) -> int:
+        """How many things its path names, one inside the other."""
+        return len(PARAMETER.findall(self.route.path_format))
+
+    @property
+    def tells_rows(self) -> bool:
+        """Whether it tells rows that belong to its caller without naming one."""
+        return (
+            self.method == "GET"
+            and self.policy.scope is not None
+            and not self.parameters
+            and bool(self.policy.roles & PERSONAL)
+        )
+
+    def path(self, *ids: object) -> str:
+        """Its path for these things, outermost first; what is inside a thing has its id if none is given."""
+        given = list(ids)
+        return (
+            PARAMETER.sub(lambda _: str(given.pop(0) if len(given) > 1 else given[0]), self.route.path_format)
+            if ids
+            else self.route.path_format
+        )
 
 
 def prefix_of(path: str) -> str:
@@ -189,5 +253,8 @@ def listed(service: str, routes: Iterable[Any]) -> tuple[list[Listed], list[str]
         key = (service, prefix_of(route.path_format))
         if PARAMETER.search(route.path_format) and key not in THINGS and key not in NOT_THINGS:
             wrong.append(f"{route.path_format} stands in no line of tests/contract/matrix.py")
-        good.append(Listed(service, route, policy, THINGS.get(key)))
+        each = Listed(service, route, policy, THINGS.get(key, LISTS.get(key)))
+        if each.tells_rows and key not in LISTS and key not in NOT_LISTS and not BUSINESS_LIST.match(key[1]):
+            wrong.append(f"{route.path_format} is a list that stands in no line of tests/contract/matrix.py")
+        good.append(each)
     return good, [f"{service} {line}" for line in wrong]

@@ -81,4 +81,6 @@ def _some(name: str, kind: str) -> Any:
 def _plain(value: Any, kind: str) -> Any:
     if kind == "jsonb":
         return json.dumps(value, default=str)
+    if kind == "text" and isinstance(value, UUID):
+        return str(value)
     return value.encode() if kind == "bytea" and isinstance(value, str) else value

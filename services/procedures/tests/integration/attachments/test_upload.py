@@ -55,11 +55,14 @@ async def test_a_file_an_application_holds_outlives_every_sweep(api: Any) -> Non
 async def test_a_file_is_named_by_its_hash_and_only_by_who_sent_it(api: Any) -> None:
     file = await api.attach(api.resident(), "insured_card")
     body = {"procedure_code": "LC-01", "answers": api.sample("LC-01")}
-    other_hash = {**file, "sha256": "0" * 64}
-    for named, who in ((other_hash, api.resident()), (file, api.resident(new_id()))):
+    other_hash, nobodys = {**file, "sha256": "0" * 64}, {**file, "id": str(new_id())}
+    told = []
+    for named, who in ((other_hash, api.resident()), (file, api.resident(new_id())), (nobodys, api.resident())):
         answer = await api.client.post("/v1/applications", json={**body, "attachments": [named]}, headers=who)
         assert answer.status_code == 422
         assert answer.json()["errors"][0]["pointer"] == "/attachments/0"
+        told.append({**answer.json(), "trace_id": None})
+    assert told[1] == told[2], "somebody else's file is answered as one that is not there"
 
 
 async def test_what_is_not_the_document_it_says_is_refused(api: Any) -> None:
