@@ -44,6 +44,10 @@ class RevisionNeedsClerk(
 
 
 class DocumentForVault(
-    Problem, slug="document-for-vault", status=409, title="この書類は個人番号利用事務系だけで開けます"
+    Problem,
+    slug="document-for-vault",
+    status=409,
+    title="この書類は個人番号利用事務系だけで開けます",
+    next_step="この書類は、担当窓口で確かめてください。",
 ):
     """A My Number may show on the file, so it was encrypted to the vault; this service cannot read it."""
