@@ -4,6 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
+import jaconv
+
+from town_kit.jp import characters
 from town_kit.jp.characters import length
 
 _PREFECTURE = re.compile(r"(東京都|北海道|(?:京都|大阪)府|[^\s]{2,3}?県)")
@@ -18,6 +21,33 @@ _UNIT = r"(?:丁目|番地の?|番|号|の|ノ|之|[-－‐−ー])?"
 _BLOCK = re.compile(rf"{_NUMBER}{_UNIT}(?:(?:[0-9０-９]+|[〇一二三四五六七八九十百]+(?=丁目|番|号)){_UNIT})*")
 # 桁数 of 住所 in the common data items: characters, not bytes (住登外者宛名番号管理 API 仕様).
 LIMITS = {"prefecture": 4, "city": 12, "area": 120, "block": 50, "building": 300}
+
+_DIGITS = {c: n for n, c in enumerate("〇一二三四五六七八九")}
+_KANJI_NUMBER = re.compile(r"[〇一二三四五六七八九十百]+(?=丁目|番地|番|号)")
+_BETWEEN_NUMBERS = re.compile(r"(?<=[0-9])(?:丁目|番地ノ?|番|号|ノ|之|[-\u2010-\u2015\u2212ー])+")
+
+
+def comparison_key(text: str) -> str:
+    """What two writings of one address in one line share.
+
+    Width, blanks, variants of characters and of kana do not count, nor does 大字・字, nor how a block number is
+    written: 一丁目２番地の３, 1丁目2番3号 and 1-2-3 are one. Never stored in place of the text, never shown.
+    """
+    folded = str(jaconv.enlarge_smallkana(jaconv.hira2kata(characters.comparison_key(text))))
+    numbered = _KANJI_NUMBER.sub(lambda found: str(_number(found[0])), folded.replace("大字", "").replace("字", ""))
+    joined = _BETWEEN_NUMBERS.sub("-", numbered)
+    return re.sub(r"-(?![0-9])", "", joined)
+
+
+def _number(kanji: str) -> int:
+    """The value of 十二 or of 一二; up to 999."""
+    total = digits = 0
+    for c in kanji:
+        if (unit := {"十": 10, "百": 100}.get(c)) is not None:
+            total, digits = total + max(digits, 1) * unit, 0
+        else:
+            digits = digits * 10 + _DIGITS[c]
+    return total + digits
 
 
 @dataclass(frozen=True, slots=True)
