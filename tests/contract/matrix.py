@@ -154,6 +154,7 @@ FILES: Mapping[str, tuple[Mapping[str, str], str, bytes]] = {
 # What an unsafe route reads, so that the answer speaks of the object and not of the body.
 BODIES: Mapping[str, Any] = {
     "/v1/applications/{application_id}/decide": {"decision": "approved"},
+    "/v1/applications/{application_id}/draft": {"decision": "approved"},
     "/v1/contact-points/{contact_point_id}/confirm": {"code": "123456"},
     "/v1/undelivered-messages/{message_id}/handle": {"handling": "posted", "note": None},
     "/v1/emergency-messages/{emergency_message_id}/cancel": CORRECTION,

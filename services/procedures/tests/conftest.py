@@ -30,7 +30,7 @@ from town_kit.service import Service
 from town_kit.testing import Issuer, PostgresServer
 from town_kit.testing.auth import ISSUER
 from town_kit.vaulting import VaultPrivateKey, save_public_key
-from town_procedures.applications import SignatureFacts
+from town_procedures.applications import Holder, SerialStatus, SignatureFacts
 from town_procedures.catalogue import load_catalogue
 from town_procedures.main import MIGRATIONS, create_service
 from town_procedures.settings import ProceduresSettings
@@ -42,8 +42,8 @@ PEOPLE = UUID("6f1d9d3e-0000-4000-8000-000000000001")
 PDF = b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n"
 RESIDENT_SCOPES = "applications:submit applications:read applications:withdraw"
 STAFF_SCOPES = (
-    "applications:submit applications:read applications:accept applications:decide applications:withdraw"
-    " work-queue:read"
+    "applications:submit applications:read applications:accept applications:draft applications:decide"
+    " applications:withdraw work-queue:read"
 )
 
 
@@ -71,13 +71,19 @@ class LibraryVerifier:
             serial_reference=reference,
             generation=signer.generation,
             revocation=signer.revocation.status.value,
+            revoked_later=signer.revocation.revoked_later,
             checked_at=received_at.isoformat(),
-            name_substituted=signer.attributes.has_substitutes,
-            address_substituted=False,
+            birth=signer.attributes.birth,
+            name_substitutes=signer.attributes.name_substitutes,
+            address_substitutes=signer.attributes.address_substitutes,
+            holder=Holder(signer.attributes.name, signer.attributes.sex.value, signer.attributes.address),
         )
 
-    async def recheck(self, serial_reference: str, *, received_at: datetime) -> str:
-        return self.verifier.check_status(self.seen[serial_reference].question(), received_at).status.value
+    async def recheck(self, serial_reference: str, received_at: datetime) -> SerialStatus:
+        if serial_reference not in self.seen:  # another test's; identity answers 404, and its port so
+            raise DependencyUnavailable("署名を確認するシステムが応答しません。", retry_after=5)
+        found = self.verifier.check_status(self.seen[serial_reference].question(), received_at)
+        return SerialStatus(found.status.value, found.revoked_later)
 
 
 def sample(code: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The whole service on one screen."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from town_kit.clock import Clock, SystemClock
@@ -38,8 +38,8 @@ def create_service(
     database = wiring.database(settings)
     ports = wiring.ports(settings, database, clock, signature_verifier=signatures)
 
-    async def recheck(serial_reference: str, received_at: datetime) -> str:
-        return await ports.signatures.recheck(serial_reference, received_at=received_at)
+    async def accept() -> int:
+        return await accepting.accept_batch(database, ports.catalogue, clock, ports.calendar)
 
     async def republish_all() -> int:
         procedures_told = await republish_procedures(database, ports.catalogue)
@@ -65,11 +65,15 @@ def create_service(
             quarantined_packages,
             raw_packages,
         ),
-        consumers=consumers.application_consumers(clock),
+        consumers=consumers.application_consumers(clock, ports.calendar),
         jobs=(
             Job("applications.numbering", SECOND / 2, lambda: numbering.number_batch(database)),
-            Job("applications.accepting", SECOND / 2, lambda: accepting.accept_batch(database, ports.catalogue, clock)),
-            Job("applications.settling", 15 * SECOND, lambda: settling.settle_pending(database, recheck, clock)),
+            Job("applications.accepting", SECOND / 2, accept),
+            Job(
+                "applications.settling",
+                15 * SECOND,
+                lambda: settling.settle_pending(database, ports.signatures.recheck, clock, ports.calendar),
+            ),
             Job("work-queue.counting", SECOND / 2, lambda: counting.count_batch(database)),
             Job("attachments.sweeping", 600 * SECOND, lambda: sweep.sweep_batch(database, ports.blobs, clock)),
             Job("procedures.publishing", 60 * SECOND, lambda: publish_changed(database, ports.catalogue)),

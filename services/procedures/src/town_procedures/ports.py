@@ -13,7 +13,7 @@ from town_kit.db import Database
 from town_kit.jp import BusinessDays
 from town_kit.raw_packages import PackageProfile
 from town_kit.vaulting import VaultPublicKey
-from town_procedures.applications import SignatureFacts
+from town_procedures.applications import SerialStatus, SignatureFacts
 from town_procedures.catalogue import Procedure
 
 
@@ -27,8 +27,8 @@ class SignatureVerifier(Protocol):
         """
         ...
 
-    async def recheck(self, serial_reference: str, *, received_at: datetime) -> str:
-        """``good``, ``revoked`` or ``unknown`` for a certificate seen before, at the moment of receipt."""
+    async def recheck(self, serial_reference: str, received_at: datetime) -> SerialStatus:
+        """The status of a certificate seen before, at the moment of receipt."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from town_kit.http import Retry, Timeouts, outbound
 from town_kit.ids import new_id
 from town_kit.problems import DependencyUnavailable, FieldError, Problem
 from town_kit.problems.base import URN
-from town_procedures.applications import SignatureFacts
+from town_procedures.applications import Holder, SerialStatus, SignatureFacts
 
 SILENT = "署名を確認するシステムが応答しません。少し待ってから、もう一度送ってください。"
 
@@ -52,22 +52,25 @@ class IdentitySignatures:
                 serial_reference=document["serial_reference"],
                 generation=document["generation"],
                 revocation=document["revocation"],
+                revoked_later=document["revoked_later"],
                 checked_at=document["checked_at"],
-                name_substituted="1" in attributes["name_substitutes"],
-                address_substituted="1" in attributes["address_substitutes"],
+                birth=date.fromisoformat(attributes["birth"]) if attributes["birth"] else None,
+                name_substitutes=attributes["name_substitutes"],
+                address_substitutes=attributes["address_substitutes"],
+                holder=Holder(attributes["name"], attributes["sex"], attributes["address"]),
             )
         except (KeyError, TypeError, ValueError):
             raise DependencyUnavailable(SILENT, retry_after=5) from None
 
-    async def recheck(self, serial_reference: str, *, received_at: datetime) -> str:
-        """``good``, ``revoked`` or ``unknown`` at the moment of receipt."""
+    async def recheck(self, serial_reference: str, received_at: datetime) -> SerialStatus:
+        """The status of a certificate at the moment of receipt."""
         document = await self._post(
             "/v1/serial-status-checks",
             {"serial_reference": serial_reference, "received_at": received_at.isoformat()},
         )
         if not isinstance(document.get("revocation"), str):
             raise DependencyUnavailable(SILENT, retry_after=5)
-        return str(document["revocation"])
+        return SerialStatus(str(document["revocation"]), bool(document.get("revoked_later")))
 
     async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         # identity gives the same verdict however often it is asked, so a call may repeat

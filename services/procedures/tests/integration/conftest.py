@@ -99,14 +99,14 @@ class Portal:
         return [row[0].removeprefix("town.procedures.").removesuffix(".v1") for row in rows]
 
     async def settle(self) -> int:
-        async def recheck(reference: str, received_at: Any) -> str:
-            return str(await self.api.signatures.recheck(reference, received_at=received_at))
-
-        return await settling.settle_pending(self.api.service.database, recheck, self.api.clock)
+        ports = self.api.service.extras["ports"]
+        return await settling.settle_pending(
+            self.api.service.database, ports.signatures.recheck, self.api.clock, ports.calendar
+        )
 
     async def accept(self) -> int:
-        catalogue = self.api.service.extras["ports"].catalogue
-        return await accepting.accept_batch(self.api.service.database, catalogue, self.api.clock)
+        ports = self.api.service.extras["ports"]
+        return await accepting.accept_batch(self.api.service.database, ports.catalogue, self.api.clock, ports.calendar)
 
     def clerk(self, version: int | None = None) -> dict[str, str]:
         headers: dict[str, str] = self.api.officer(scopes=CLERK_SCOPES)

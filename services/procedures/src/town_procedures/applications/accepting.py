@@ -2,20 +2,22 @@
 
 from collections.abc import Mapping
 
-from sqlalchemy import literal, select
+from sqlalchemy import literal, or_, select
 
 from town_kit.clock import Clock
 from town_kit.db import Database
+from town_kit.jp import BusinessDays
 from town_procedures.applications import service
-from town_procedures.applications.domain import Channel, Decider, State
+from town_procedures.applications.domain import LOOK_FIRST, Channel, Decider, State
 from town_procedures.applications.models import Application
-from town_procedures.applications.submit import MY_NUMBER_IN_TEXT
 from town_procedures.catalogue import Procedure
 
 BATCH = 50
 
 
-async def accept_batch(database: Database, catalogue: Mapping[str, Procedure], clock: Clock) -> int:
+async def accept_batch(
+    database: Database, catalogue: Mapping[str, Procedure], clock: Clock, calendar: BusinessDays
+) -> int:
     """Accept up to 50 applications that came by the portal; answers how many.
 
     One that carries a flag a clerk must look at first is left to her.
@@ -29,7 +31,7 @@ async def accept_batch(database: Database, catalogue: Mapping[str, Procedure], c
             Application.channel == literal(Channel.MYNAPORTAL.value, literal_execute=True),
             Application.decided_by == literal(Decider.CORE.value, literal_execute=True),
             Application.procedure_code.in_(codes),
-            ~Application.flags.contains([MY_NUMBER_IN_TEXT]),
+            ~or_(*(Application.flags.contains([flag.value]) for flag in sorted(LOOK_FIRST))),
         )
         .order_by(Application.recorded_at, Application.id)
         .limit(BATCH)
@@ -39,11 +41,6 @@ async def accept_batch(database: Database, catalogue: Mapping[str, Procedure], c
         rows = list((await session.execute(waiting)).scalars())
         for application in rows:
             await service.advance(
-                session,
-                application,
-                State.ACCEPTED,
-                at=clock.now(),
-                actor_role=service.SYSTEM,
-                actor_id=None,
+                session, application, State.ACCEPTED, at=clock.now(), by=service.SYSTEM, calendar=calendar
             )
         return len(rows)

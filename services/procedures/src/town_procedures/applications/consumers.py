@@ -8,10 +8,11 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from town_kit.clock import Clock
+from town_kit.jp import BusinessDays
 from town_kit.messaging.consumer import Consumer
 from town_kit.messaging.event import Reader, Received
 from town_procedures.applications import linking, service
-from town_procedures.applications.domain import State
+from town_procedures.applications.domain import Flag, State
 from town_procedures.applications.models import Application
 
 log = structlog.get_logger(__name__)
@@ -49,11 +50,11 @@ class PersonLinked(Reader):
     to_person_id: UUID
 
 
-CROSSED = {State.WITHDRAWN: "decided_after_withdrawal", State.COMPLETED: "decided_otherwise"}
+CROSSED = {State.WITHDRAWN: Flag.DECIDED_AFTER_WITHDRAWAL, State.COMPLETED: Flag.DECIDED_OTHERWISE}
 """Where a decision comes too late to move anything, and the flag by which a clerk sees that it came."""
 
 
-def application_consumers(clock: Clock) -> list[Consumer]:
+def application_consumers(clock: Clock, calendar: BusinessDays) -> list[Consumer]:
     """The consumers of this slice."""
 
     async def decided(session: AsyncSession, event: Received[RecordDecided]) -> None:
@@ -65,16 +66,16 @@ def application_consumers(clock: Clock) -> list[Consumer]:
             return
         now = clock.now()
         approved = event.data.result == "approved"
-        await service.settle(
+        await service.advance(
             session,
             application,
             State.APPROVED if approved else State.REJECTED,
-            None if approved else event.data.reason_code,
             at=now,
-            actor_role="core",
-            actor_id=None,
+            by=service.CORE,
+            calendar=calendar,
+            reason_code=None if approved else event.data.reason_code,
         )
-        await service.advance(session, application, State.COMPLETED, at=now, actor_role="service", actor_id=None)
+        await service.advance(session, application, State.COMPLETED, at=now, by=service.SYSTEM, calendar=calendar)
 
     async def deposited(session: AsyncSession, event: Received[MyNumbersDeposited]) -> None:
         application = await _locked(session, event.data.application_id)
@@ -98,13 +99,13 @@ def application_consumers(clock: Clock) -> list[Consumer]:
     ]
 
 
-def _flag(application: Application, flag: str) -> None:
+def _flag(application: Application, flag: Flag) -> None:
     """Mark an application for a clerk; the same mark twice is one."""
     if flag in application.flags:
         return
     application.version += 1
-    application.flags = [*application.flags, flag]
-    log.warning("decision_crossed", application_id=str(application.id), flag=flag)
+    application.flags = [*application.flags, flag.value]
+    log.warning("decision_crossed", application_id=str(application.id), flag=flag.value)
 
 
 async def _locked(session: AsyncSession, application_id: UUID) -> Application | None:

@@ -1,10 +1,16 @@
 """States of an application and the moves between them, as data; guard, event and diagram come from one table."""
 
-from datetime import date
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
 from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
 
+from town_kit.jp import BusinessDays
 from town_kit.problems import StateConflict
 from town_procedures.applications import events as fact
+from town_procedures.applications.errors import DraftMissing
 
 
 class State(StrEnum):
@@ -49,6 +55,32 @@ class Decider(StrEnum):
     STAFF = "staff"
 
 
+class Flag(StrEnum):
+    """確認事項 — what a clerk should look at; a flag never refuses."""
+
+    BIRTH_UNKNOWN = "birth_unknown"
+    NAME_SUBSTITUTED = "name_substituted"
+    ADDRESS_SUBSTITUTED = "address_substituted"
+    NAME_DIFFERS = "name_differs"
+    BIRTH_DIFFERS = "birth_differs"
+    SEX_DIFFERS = "sex_differs"
+    ADDRESS_DIFFERS = "address_differs"
+    REVOKED_LATER = "revoked_later"
+    PARTY_NOT_LINKED = "party_not_linked"
+    MY_NUMBER_IN_TEXT = "my_number_in_text"
+    REVISED = "revised"
+    DECIDED_AFTER_WITHDRAWAL = "decided_after_withdrawal"
+    DECIDED_OTHERWISE = "decided_otherwise"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who makes a move: the role a timeline shows, and the person where one is known."""
+
+    role: str
+    id: UUID | None = None
+
+
 LABELS = {
     State.PENDING_VERIFICATION: "署名確認待ち",
     State.SUBMITTED: "到達",
@@ -75,6 +107,27 @@ NEXT_STEPS = {
     State.COMPLETED: "必要な手続きはすべて終わりました。",
 }
 
+FLAG_LABELS: Mapping[str, str] = {
+    Flag.BIRTH_UNKNOWN: "電子証明書の生年月日が不詳です。年齢は別の資料で確認してください。",
+    Flag.NAME_SUBSTITUTED: "電子証明書の氏名に代替文字があります。住民票の氏名と見比べてください。",
+    Flag.ADDRESS_SUBSTITUTED: "電子証明書の住所に代替文字があります。住民票の住所と見比べてください。",
+    Flag.NAME_DIFFERS: "署名した人の電子証明書と、申請に書かれた氏名が違います。本人に確認してください。",
+    Flag.BIRTH_DIFFERS: "署名した人の電子証明書と、申請に書かれた生年月日が違います。本人に確認してください。",
+    Flag.SEX_DIFFERS: "署名した人の電子証明書と、申請に書かれた性別が違います。本人に確認してください。",
+    Flag.ADDRESS_DIFFERS: "署名した人の電子証明書と、申請に書かれた住所が違います。転居などがないか確認してください。",
+    Flag.REVOKED_LATER: "到達のあとで電子証明書が失効しました。署名は有効です。転出などの異動を確認してください。",
+    Flag.PARTY_NOT_LINKED: "宛名番号と結び付いていない当事者がいます。本人を特定してください。",
+    Flag.MY_NUMBER_IN_TEXT: "自由記述に個人番号らしい数字がありました。個人番号の担当に確認を頼んでください。",
+    Flag.REVISED: "同じ受付番号で内容が差し替えられました。新しい内容で審査してください。",
+    Flag.DECIDED_AFTER_WITHDRAWAL: "取下げのあとに業務システムで決定されました。その決定を取り消してください。",
+    Flag.DECIDED_OTHERWISE: "業務システムから、完了したものとは違う決定が届きました。担当課に確認してください。",
+}
+
+LOOK_FIRST = frozenset(
+    {Flag.MY_NUMBER_IN_TEXT, Flag.NAME_DIFFERS, Flag.BIRTH_DIFFERS, Flag.SEX_DIFFERS, Flag.ADDRESS_DIFFERS}
+)
+"""With one of these an application is not accepted without a clerk (自動受付)."""
+
 # (from, to) → what is told. A pair that does not stand here is refused with 409 state-conflict.
 TRANSITIONS: dict[tuple[State | None, State], type[fact.ApplicationEvent]] = {
     (None, State.SUBMITTED): fact.ApplicationSubmitted,
@@ -90,6 +143,7 @@ TRANSITIONS: dict[tuple[State | None, State], type[fact.ApplicationEvent]] = {
     (State.IN_REVIEW, State.IN_REVIEW): fact.ApplicationPostponed,
     (State.ACCEPTED, State.DRAFTED): fact.ApplicationDrafted,
     (State.IN_REVIEW, State.DRAFTED): fact.ApplicationDrafted,
+    (State.DRAFTED, State.DRAFTED): fact.ApplicationDrafted,
     (State.DRAFTED, State.IN_REVIEW): fact.ApplicationReviewStarted,
     (State.DRAFTED, State.APPROVED): fact.ApplicationApproved,
     (State.DRAFTED, State.REJECTED): fact.ApplicationRejected,
@@ -103,22 +157,40 @@ TRANSITIONS: dict[tuple[State | None, State], type[fact.ApplicationEvent]] = {
     (State.REJECTED, State.APPROVED): fact.ApplicationDecisionRevised,
     (State.APPROVED, State.IN_REVIEW): fact.ApplicationDecisionRevoked,
     (State.REJECTED, State.IN_REVIEW): fact.ApplicationDecisionRevoked,
+    (State.COMPLETED, State.APPROVED): fact.ApplicationDecisionRevised,
+    (State.COMPLETED, State.REJECTED): fact.ApplicationDecisionRevised,
+    (State.COMPLETED, State.IN_REVIEW): fact.ApplicationDecisionRevoked,
     (State.PENDING_VERIFICATION, State.WITHDRAWN): fact.ApplicationWithdrawn,
     (State.SUBMITTED, State.WITHDRAWN): fact.ApplicationWithdrawn,
     (State.ACCEPTED, State.WITHDRAWN): fact.ApplicationWithdrawn,
     (State.IN_REVIEW, State.WITHDRAWN): fact.ApplicationWithdrawn,
     (State.CORRECTION_REQUESTED, State.WITHDRAWN): fact.ApplicationWithdrawn,
+    (State.DRAFTED, State.WITHDRAWN): fact.ApplicationWithdrawn,
 }
 
 OPEN = frozenset(State) - {State.WITHDRAWN, State.COMPLETED}
+CLOCK_STOPPED = frozenset({State.CORRECTION_REQUESTED})
+"""While an application stands here, the standard processing period does not run: the town waits for the applicant."""
+DECISIONS = frozenset({State.APPROVED, State.REJECTED})
+DECIDED = DECISIONS | {State.COMPLETED}
+"""Where a decision stands; wherever else an application goes, it has none (any more)."""
+ALONE = frozenset(
+    (current, to)
+    for current, to in TRANSITIONS
+    if to in DECISIONS and current not in {State.DRAFTED, State.PENDING_VERIFICATION}
+)
+"""Decisions one officer makes alone; a folder with ``two_person_decision`` takes these moves out of the table."""
 
 
-def move(current: State | None, to: State) -> type[fact.ApplicationEvent]:
+def move(current: State | None, to: State, *, two_person_decision: bool = False) -> type[fact.ApplicationEvent]:
     """The event of a move.
 
     Raises:
         StateConflict: the table does not know the move.
+        DraftMissing: the folder asks for 起案 by one officer and 決裁 by another, and there is no draft.
     """
+    if two_person_decision and (current, to) in ALONE:
+        raise DraftMissing("この手続きの決定は二人で行います。先に起案し、別の職員が決裁してください。")
     event = TRANSITIONS.get((current, to))
     if event is None:
         now = LABELS[current] if current else "未提出"
@@ -134,3 +206,42 @@ def receipt_number(era_year: str, serial: int) -> str:
 def days_left(due: date | None, today: date) -> int | None:
     """Calendar days to the end of the standard processing period (標準処理期間); negative when it is over."""
     return (due - today).days if due else None
+
+
+class Deadline(NamedTuple):
+    """見込みの日: the last day of the standard processing period, and since when its clock stands still.
+
+    ``due_on`` is never later than ``at_latest``, the last calendar day a law allows, which no correction moves: only
+    延期通知 does.
+    """
+
+    due_on: date | None
+    at_latest: date | None = None
+    stopped_on: date | None = None
+
+
+def deadline(arrived: date, working_days: int | None, calendar_days: int | None, calendar: BusinessDays) -> Deadline:
+    """The deadline of what arrived on a day, which is not counted itself (民法140条)."""
+    at_latest = arrived + timedelta(days=calendar_days) if calendar_days is not None else None
+    period = calendar.add(arrived, working_days) if working_days is not None else None
+    return Deadline(_earlier(period, at_latest), at_latest)
+
+
+def clock(deadline: Deadline, to: State, today: date, calendar: BusinessDays) -> Deadline:
+    """The deadline after a move: the clock stops in ``CLOCK_STOPPED``, and behind it the working days it stood follow.
+
+    They are those after the day it stopped, up to and including the day it runs again.
+    """
+    if to in CLOCK_STOPPED:
+        return deadline._replace(stopped_on=deadline.stopped_on or today)
+    if deadline.stopped_on is None:
+        return deadline
+    stood = calendar.count(deadline.stopped_on, today)
+    due_on = deadline.due_on
+    if due_on is not None and stood:
+        due_on = _earlier(calendar.add(due_on, stood), deadline.at_latest)
+    return Deadline(due_on, deadline.at_latest)
+
+
+def _earlier(one: date | None, other: date | None) -> date | None:
+    return min((day for day in (one, other) if day is not None), default=None)

@@ -23,6 +23,26 @@ class DecidedByCoreSystem(
     """The folder says that the core system decides; staff enter the decision there, not here."""
 
 
+class DraftMissing(
+    Problem,
+    slug="draft-missing",
+    status=409,
+    title="起案がありません",
+    next_step="先に担当者が起案してください。決裁は、起案した人とは別の職員が行います。",
+):
+    """The folder asks for two people: 起案 by one officer, then 決裁 by another."""
+
+
+class DraftDiffers(
+    Problem,
+    slug="draft-differs",
+    status=409,
+    title="起案と違う決定です",
+    next_step="起案のとおりに決裁するか、起案をし直してください。起案し直したときは、別の職員が決裁します。",
+):
+    """An officer decides (決裁) what was drafted; who thinks otherwise drafts anew, and another decides."""
+
+
 class SameOfficer(
     Problem,
     slug="same-officer",

@@ -126,15 +126,15 @@ class ApplicationRejected(ApplicationEvent):
 
 
 class ApplicationDecisionRevised(ApplicationEvent):
-    """決定の変更."""
+    """決定の変更: another decision stands now; ``reason_code`` is that of a rejection."""
 
     TYPE: ClassVar[str] = "town.procedures.application.decision_revised.v1"
 
-    reason_code: str
+    reason_code: str | None
 
 
 class ApplicationDecisionRevoked(ApplicationEvent):
-    """決定の取消し."""
+    """決定の取消し, with the code of its reason: no decision stands, and the review goes on."""
 
     TYPE: ClassVar[str] = "town.procedures.application.decision_revoked.v1"
 

@@ -7,10 +7,15 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKey, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from town_kit.auth import Role
+from town_kit.clock import japan_date
 from town_kit.db import Aggregate
 from town_kit.ids import new_id
+from town_kit.jp import BusinessDays
+from town_kit.problems import StateConflict
 from town_procedures.applications import events as fact
-from town_procedures.applications.domain import State, move
+from town_procedures.applications.domain import DECIDED, DECISIONS, Actor, Deadline, State, clock, move
+from town_procedures.applications.errors import DraftDiffers, SameOfficer
 from town_procedures.base import Base
 
 
@@ -46,7 +51,6 @@ class ApplicationTransition(Base):
     actor_role: Mapped[str] = mapped_column(Text)
     actor_id: Mapped[UUID | None]
     reason_code: Mapped[str | None] = mapped_column(Text)
-    note: Mapped[str | None] = mapped_column(Text)
     counted: Mapped[bool] = mapped_column(default=False)
 
 
@@ -66,6 +70,8 @@ class ApplicationDocument(Base):
 class Application(Base, Aggregate):
     """申請. ``received_at`` 到達 is the portal's or the stamped time; ``recorded_at`` is ours.
 
+    ``due_on`` is the last day of the processing period, ``due_at_latest`` that of the law; both are the folder's at
+    the time of filing, as are ``decided_by`` and ``two_person_decision``. ``drafted_*`` stand while a draft waits.
     ``client_id`` is the app through which a resident filed it.
     ``answers`` hold no My Number: each stands in ``my_numbers`` as {pointer, role, jwe} until the vault has taken it
     and then as {pointer, role, reference}. ``party_refs`` repeats role, person and protection of each party,
@@ -79,6 +85,7 @@ class Application(Base, Aggregate):
     procedure_version: Mapped[str] = mapped_column(Text)
     business_id: Mapped[str] = mapped_column(Text)
     decided_by: Mapped[str] = mapped_column(Text)
+    two_person_decision: Mapped[bool] = mapped_column(default=False)
     channel: Mapped[str] = mapped_column(Text)
     source: Mapped[str] = mapped_column(Text)
     receipt_no: Mapped[str | None] = mapped_column(Text)
@@ -88,6 +95,8 @@ class Application(Base, Aggregate):
     received_at: Mapped[datetime]
     recorded_at: Mapped[datetime]
     due_on: Mapped[date | None]
+    due_at_latest: Mapped[date | None]
+    clock_stopped_on: Mapped[date | None]
     filed_by: Mapped[UUID | None]
     client_id: Mapped[str | None] = mapped_column(Text)
     party_refs: Mapped[list[Any]]
@@ -103,33 +112,76 @@ class Application(Base, Aggregate):
     decision: Mapped[str | None] = mapped_column(Text)
     reason_code: Mapped[str | None] = mapped_column(Text)
     drafted_by: Mapped[UUID | None]
+    drafted_decision: Mapped[str | None] = mapped_column(Text)
+    drafted_reason_code: Mapped[str | None] = mapped_column(Text)
     new_transition: ClassVar[ApplicationTransition | None] = None  # set per object by a move, stored by the use case
 
     __mapper_args__ = {"eager_defaults": False}  # noqa: RUF012 - read by SQLAlchemy
 
-    def begin(self, to: State, *, at: datetime, actor_role: str, actor_id: UUID | None) -> fact.ApplicationEvent:
+    def begin(self, to: State, *, at: datetime, by: Actor) -> fact.ApplicationEvent:
         """The first move, from nothing to ``to``; its row of the timeline is ``new_transition``."""
-        return self._move(None, to, at=at, actor_role=actor_role, actor_id=actor_id)
+        return self._move(None, to, at=at, by=by)
 
     def advance(
         self,
         to: State,
         *,
         at: datetime,
-        actor_role: str,
-        actor_id: UUID | None,
+        by: Actor,
+        calendar: BusinessDays,
         reason_code: str | None = None,
-        **facts: Any,
     ) -> fact.ApplicationEvent:
-        """Move to ``to`` and answer the event that tells it.
+        """Move to ``to`` and answer the event that tells it; the clock of the processing period stops or runs again.
 
         Raises:
             StateConflict: the table of transitions does not know the move.
+            DraftMissing: two people decide this application, and nothing is drafted.
         """
+        current = State(self.state)
+        kind = move(current, to, two_person_decision=self.two_person_decision)
+        before = Deadline(self.due_on, self.due_at_latest, self.clock_stopped_on)
+        after = clock(before, to, japan_date(at), calendar)
+        self.due_on, self.clock_stopped_on = after.due_on, after.stopped_on
         self.version += 1
-        return self._move(
-            State(self.state), to, at=at, actor_role=actor_role, actor_id=actor_id, reason_code=reason_code, **facts
-        )
+        return self._move(current, to, at=at, by=by, reason_code=reason_code, kind=kind)
+
+    def draft(
+        self, decision: State, reason_code: str | None, *, at: datetime, by: Actor, calendar: BusinessDays
+    ) -> fact.ApplicationEvent:
+        """起案: propose a decision; what was drafted before is replaced.
+
+        The event and the timeline do not tell what is proposed: nothing is decided yet.
+
+        Raises:
+            StateConflict: nothing can be drafted here.
+        """
+        event = self.advance(State.DRAFTED, at=at, by=by, calendar=calendar)
+        self.drafted_by, self.drafted_decision, self.drafted_reason_code = by.id, decision.value, reason_code
+        return event
+
+    def decide(
+        self, decision: State, reason_code: str | None, *, at: datetime, by: Actor, calendar: BusinessDays
+    ) -> fact.ApplicationEvent:
+        """決定; of what is drafted, 決裁 by another officer. A decision that stands is changed by :meth:`advance`.
+
+        Raises:
+            StateConflict: it is decided already, or nothing can be decided here.
+            SameOfficer: the one who drafted cannot approve her own draft.
+            DraftDiffers: something else was drafted.
+            DraftMissing: as :meth:`advance`.
+        """
+        if self.decision is not None:
+            raise StateConflict(
+                "この申請はすでに決定されています。決定の変更・取消しが必要なときは、担当課の責任者に相談してください。"
+            )
+        if self.state == State.DRAFTED:
+            if self.drafted_by == by.id:
+                raise SameOfficer("決裁は起案した人とは別の職員が行ってください。")
+            if (self.drafted_decision, self.drafted_reason_code) != (decision.value, reason_code):
+                raise DraftDiffers(
+                    "起案された決定と理由を確認してください。違う決定にするときは起案し直し、別の職員が決裁してください。"
+                )
+        return self.advance(decision, at=at, by=by, calendar=calendar, reason_code=reason_code)
 
     def _move(
         self,
@@ -137,30 +189,33 @@ class Application(Base, Aggregate):
         to: State,
         *,
         at: datetime,
-        actor_role: str,
-        actor_id: UUID | None,
+        by: Actor,
         reason_code: str | None = None,
-        **facts: Any,
+        kind: type[fact.ApplicationEvent] | None = None,
     ) -> fact.ApplicationEvent:
-        kind = move(current, to)
+        kind = kind or move(current, to)
         self.state = to.value
         self.status_sequence += 1
         self.state_since = at
+        if to is not State.DRAFTED:
+            self.drafted_by = self.drafted_decision = self.drafted_reason_code = None
+        if to in DECISIONS:
+            self.decision, self.reason_code = to.value, reason_code
+        elif to not in DECIDED:
+            self.decision = self.reason_code = None
         self.__dict__["new_transition"] = ApplicationTransition(
             application_id=self.id,
             sequence=self.status_sequence,
             from_state=current.value if current else None,
             to_state=to.value,
             at=at,
-            actor_role=actor_role,
-            actor_id=actor_id,
+            actor_role=by.role,
+            actor_id=by.id,
             reason_code=reason_code,
-            note=None,
             counted=False,
         )
-        if "reason_code" in kind.model_fields:
-            facts["reason_code"] = reason_code
-        return kind(**self.facts(), **facts)
+        told = {"reason_code": reason_code, "by": "resident" if by.role == Role.RESIDENT else "staff"}
+        return kind(**self.facts(), **{name: told[name] for name in told.keys() & kind.model_fields.keys()})
 
     def present(self) -> fact.ApplicationRepublished:
         """The event that tells where this application stands now."""

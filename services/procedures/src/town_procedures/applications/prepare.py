@@ -15,6 +15,7 @@ from town_procedures import attachments
 from town_procedures.applications import submit
 from town_procedures.applications.domain import Channel
 from town_procedures.applications.errors import ProcedureUnknown
+from town_procedures.applications.signer import SignatureFacts
 from town_procedures.catalogue import AttachedFile, Procedure
 from town_procedures.ports import Ports
 
@@ -124,7 +125,7 @@ def _file(document: submit.DocumentRef) -> AttachedFile:
 
 async def _signature(
     filing: Filing, procedure: Procedure, hashes: Sequence[str], actor: Principal, wired: Ports, now: datetime
-) -> submit.SignatureFacts | None:
+) -> SignatureFacts | None:
     if filing.signature is not None:
         content = submit.signed_content(filing.procedure_code, filing.answers, hashes)
         return await wired.signatures.verify(
@@ -136,7 +137,7 @@ async def _signature(
 
 
 def _parties(
-    filing: Filing, procedure: Procedure, actor: Principal, facts: submit.SignatureFacts | None, on: date
+    filing: Filing, procedure: Procedure, actor: Principal, facts: SignatureFacts | None, on: date
 ) -> list[submit.Party]:
     """Who is who: the folder's rules say which roles these answers name; the caller stands in the one that files."""
     if actor.role is Role.STAFF:

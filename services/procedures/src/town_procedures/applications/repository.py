@@ -1,6 +1,7 @@
 """Every query of applications; what a principal may see is part of the query, for get, list and count alike."""
 
 from collections.abc import Iterable
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -74,6 +75,9 @@ async def page(
     limit: int,
     state: str | None = None,
     procedure_code: str | None = None,
+    channel: str | None = None,
+    flag: str | None = None,
+    due_before: date | None = None,
     only_open: bool = False,
 ) -> list[Application]:
     """Up to ``limit + 1`` applications, newest first, without their content, behind ``after`` (received_at, id)."""
@@ -82,6 +86,12 @@ async def page(
         query = query.where(Application.state == state)
     if procedure_code is not None:
         query = query.where(Application.procedure_code == procedure_code)
+    if channel is not None:
+        query = query.where(Application.channel == channel)
+    if flag is not None:
+        query = query.where(Application.flags.contains([flag]))
+    if due_before is not None:
+        query = query.where(Application.due_on < due_before)
     if only_open:
         query = query.where(Application.state.not_in(_CLOSED))
     return list((await session.execute(query.limit(limit + 1))).scalars())

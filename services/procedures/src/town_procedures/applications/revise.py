@@ -9,12 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from town_kit.messaging import outbox
 from town_kit.writing import touch
-from town_procedures.applications import submit
-from town_procedures.applications.domain import State
+from town_procedures.applications import signer, submit
+from town_procedures.applications.domain import Flag, State
 from town_procedures.applications.events import ApplicationRevised
 from town_procedures.applications.models import Application, ApplicationDocument, ApplicationParty
 
-REVISED = "revised"
 BEFORE_ACCEPTANCE = frozenset({State.PENDING_VERIFICATION, State.SUBMITTED})
 
 
@@ -32,10 +31,10 @@ async def revise(session: AsyncSession, application: Application, submission: su
     application.answers = dict(submission.answers)
     application.my_numbers = [asdict(number) for number in submission.my_numbers]
     application.party_refs = submit.party_refs(parties)
-    application.signature = submit.signature_document(submission.signature)
+    application.signature = signer.kept(submission.signature)
     application.content_digest = submission.content_digest
     application.filed_by = submission.filed_by
-    application.flags = [*submit.flags_of(submission), REVISED]
+    application.flags = [*submit.flags_of(submission), Flag.REVISED.value]
     gone = await session.execute(
         delete(ApplicationDocument)
         .where(ApplicationDocument.application_id == application.id)

@@ -27,7 +27,14 @@ from town_kit.schemas import Page
 from town_kit.writing import touch
 from town_procedures.applications import addresses, repository, service, submit
 from town_procedures.applications.domain import State
-from town_procedures.applications.errors import DecidedByCoreSystem, DocumentForVault, ProcedureUnknown, SameOfficer
+from town_procedures.applications.errors import (
+    DecidedByCoreSystem,
+    DocumentForVault,
+    DraftDiffers,
+    DraftMissing,
+    ProcedureUnknown,
+    SameOfficer,
+)
 from town_procedures.applications.models import Application
 from town_procedures.applications.prepare import prepare
 from town_procedures.applications.schemas import (
@@ -35,6 +42,7 @@ from town_procedures.applications.schemas import (
     ApplicationView,
     DecideRequest,
     DocumentView,
+    DraftView,
     PartyView,
     SubmitRequest,
     TransitionView,
@@ -140,6 +148,7 @@ async def read_answers(application_id: UUID, tx: Tx, actor: Actor, wired: Wired)
         answers=answers,
         documents=[DocumentView.of(document) for document in await repository.documents(tx, application.id)],
         address_hidden=hidden,
+        draft=DraftView.of(application) if actor.role is Role.STAFF else None,
     )
 
 
@@ -202,7 +211,41 @@ async def accept_application(
     application_id: UUID, tx: Tx, actor: Actor, wired: Wired, version: ExpectedVersion, response: Response
 ) -> ApplicationView:
     """受付する。基幹業務システムが決定する手続きでは、標準レコードが用意されます。"""
-    application = await service.accept(tx, application_id, actor, expected_version=version, at=wired.clock.now())
+    application = await service.accept(
+        tx, application_id, actor, expected_version=version, at=wired.clock.now(), calendar=wired.calendar
+    )
+    return _answer(application, tx, response)
+
+
+@router.post(
+    "/{application_id}/draft",
+    scope="applications:draft",
+    roles=(STAFF,),
+    audit=Audit("application.draft", basis="行政手続法8条", purpose="申請に対する処分の起案"),
+    problems=(StateConflict, PreconditionFailed, DecidedByCoreSystem),
+    if_match=True,
+)
+async def draft_decision(
+    application_id: UUID,
+    body: DecideRequest,
+    tx: Tx,
+    actor: Actor,
+    wired: Wired,
+    version: ExpectedVersion,
+    response: Response,
+) -> ApplicationView:
+    """決定を起案する。別の職員が決裁します。起案し直すと、前の起案に代わります。"""
+    _refuse_unreasoned(body)
+    application = await service.draft(
+        tx,
+        application_id,
+        actor,
+        to=State(body.decision),
+        reason_code=body.reason_code,
+        expected_version=version,
+        at=wired.clock.now(),
+        calendar=wired.calendar,
+    )
     return _answer(application, tx, response)
 
 
@@ -211,7 +254,7 @@ async def accept_application(
     scope="applications:decide",
     roles=(STAFF,),
     audit=Audit("application.decide", basis="行政手続法8条", purpose="申請に対する処分の決定"),
-    problems=(StateConflict, PreconditionFailed, DecidedByCoreSystem, SameOfficer),
+    problems=(StateConflict, PreconditionFailed, DecidedByCoreSystem, DraftMissing, DraftDiffers, SameOfficer),
     if_match=True,
 )
 async def decide_application(
@@ -223,12 +266,8 @@ async def decide_application(
     version: ExpectedVersion,
     response: Response,
 ) -> ApplicationView:
-    """決定する（承認・却下）。却下には理由が必要です（行政手続法8条）。"""
-    if (body.decision == "rejected") != (body.reason_code is not None):
-        raise ValidationFailed(
-            "却下には理由を付け、承認には付けないでください。",
-            errors=[FieldError("/reason_code", "reason", "却下の理由を選んでください。")],
-        )
+    """決定する（承認・却下）。却下には理由が必要です（行政手続法8条）。起案された申請では、別の職員の決裁です。"""
+    _refuse_unreasoned(body)
     application = await service.decide(
         tx,
         application_id,
@@ -237,6 +276,7 @@ async def decide_application(
         reason_code=body.reason_code,
         expected_version=version,
         at=wired.clock.now(),
+        calendar=wired.calendar,
     )
     return _answer(application, tx, response)
 
@@ -253,7 +293,9 @@ async def complete_application(
     application_id: UUID, tx: Tx, actor: Actor, wired: Wired, version: ExpectedVersion, response: Response
 ) -> ApplicationView:
     """完了にする。決定の通知と事務が終わった申請に使います。"""
-    application = await service.complete(tx, application_id, actor, expected_version=version, at=wired.clock.now())
+    application = await service.complete(
+        tx, application_id, actor, expected_version=version, at=wired.clock.now(), calendar=wired.calendar
+    )
     return _answer(application, tx, response)
 
 
@@ -269,8 +311,18 @@ async def withdraw_application(
     application_id: UUID, tx: Tx, actor: Actor, wired: Wired, version: ExpectedVersion, response: Response
 ) -> ApplicationView:
     """取り下げる。決定の前だけできます。"""
-    application = await service.withdraw(tx, application_id, actor, expected_version=version, at=wired.clock.now())
+    application = await service.withdraw(
+        tx, application_id, actor, expected_version=version, at=wired.clock.now(), calendar=wired.calendar
+    )
     return _answer(application, tx, response)
+
+
+def _refuse_unreasoned(body: DecideRequest) -> None:
+    if (body.decision == "rejected") != (body.reason_code is not None):
+        raise ValidationFailed(
+            "却下には理由を付け、承認には付けないでください。",
+            errors=[FieldError("/reason_code", "reason", "却下の理由を選んでください。")],
+        )
 
 
 def _answer(application: Application, tx: Tx, response: Response) -> ApplicationView:

@@ -56,7 +56,7 @@ class SubmitRequest(Input):
 
 
 class DecideRequest(Input):
-    """決定。却下には理由コードが必要です。"""
+    """決定（起案では決定の案）。却下には理由コードが必要です。"""
 
     decision: Literal["approved", "rejected"] = Field(description="承認または却下")
     reason_code: ReasonCode | None = Field(None, description="却下の理由コード")
@@ -129,6 +129,25 @@ class DocumentView(Output):
         return cls(id=document.id, kind=document.kind, media_type=document.media_type, size=document.size)
 
 
+class DraftView(Output):
+    """起案。決裁を待つ決定の案です。"""
+
+    decision: str
+    reason_code: str | None
+    drafted_by: UUID = Field(description="起案した職員")
+
+    @classmethod
+    def of(cls, application: Application) -> "DraftView | None":
+        """The draft that waits, where there is one."""
+        if application.drafted_decision is None or application.drafted_by is None:
+            return None
+        return cls(
+            decision=application.drafted_decision,
+            reason_code=application.drafted_reason_code,
+            drafted_by=application.drafted_by,
+        )
+
+
 class ApplicationDetail(Output):
     """申請の内容。支援措置の対象者がいるときは、住所を含む回答を示しません。"""
 
@@ -137,6 +156,7 @@ class ApplicationDetail(Output):
     answers: dict[str, Any]
     documents: list[DocumentView]
     address_hidden: bool
+    draft: DraftView | None = Field(description="起案。職員にだけ示します")
 
 
 class TransitionView(Output):

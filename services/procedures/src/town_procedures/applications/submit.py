@@ -22,12 +22,13 @@ from town_kit.problems import FieldError, ValidationFailed
 from town_kit.vaulting import VaultPublicKey, keyed_digest
 from town_kit.writing import touch
 from town_procedures import attachments
-from town_procedures.applications import repository
-from town_procedures.applications.domain import Channel, PartyRole, State
+from town_procedures.applications import repository, signer
+from town_procedures.applications.domain import Actor, Channel, Flag, PartyRole, State, deadline
 from town_procedures.applications.models import Application, ApplicationDocument, ApplicationParty
+from town_procedures.applications.signer import SignatureFacts
 from town_procedures.catalogue import Procedure
 
-MY_NUMBER_IN_TEXT = "my_number_in_text"
+MY_NUMBER_IN_TEXT = Flag.MY_NUMBER_IN_TEXT
 """The flag of an application in whose free text a number was found; a clerk looks before it is accepted."""
 TEXT_ROLE = "free_text"
 """The role of a sealed number that is a whole text with a number somewhere in it."""
@@ -61,23 +62,6 @@ class SealedNumber:
     pointer: str
     role: str
     jwe: str
-
-
-@dataclass(frozen=True, slots=True)
-class SignatureFacts:
-    """What identity said of a signature; neither digest nor CMS is kept.
-
-    ``revocation`` is ``good`` or ``unknown``; with unknown the application waits as ``pending_verification``.
-    """
-
-    person_id: UUID
-    issuer: str
-    serial_reference: str
-    generation: str
-    revocation: str
-    checked_at: str
-    name_substituted: bool
-    address_substituted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,13 +182,6 @@ def parties_of(procedure: Procedure, answers: Mapping[str, Any], *, filer: UUID 
     return [Party(files, filer), *others]
 
 
-def due_on(procedure: Procedure, received_at: datetime, calendar: BusinessDays) -> date | None:
-    """The end of the standard processing period (標準処理期間), in working days after the day of arrival."""
-    if procedure.standard_days is None:
-        return None
-    return calendar.add(japan_date(received_at), procedure.standard_days)
-
-
 async def resolved(session: AsyncSession, submission: Submission) -> Submission:
     """The submission with parties and signer as they are today; a token or a verdict in flight may be older (番号紐付).
 
@@ -244,6 +221,9 @@ async def record(
     """
     submission = await resolved(session, submission)
     procedure, signature = submission.procedure, submission.signature
+    due = deadline(
+        japan_date(submission.received_at), procedure.standard_days, procedure.calendar_days_at_most, calendar
+    )
     own_id, own_reference = submission.names or (new_id(), reference())
     application = Application(
         id=own_id,
@@ -256,18 +236,20 @@ async def record(
         procedure_version=procedure.version,
         business_id=procedure.business_id,
         decided_by=procedure.decided_by,
+        two_person_decision=procedure.two_person_decision,
         channel=submission.channel.value,
         source=submission.source,
         receipt_no=submission.receipt_no,
         received_at=submission.received_at,
         recorded_at=now,
-        due_on=due_on(procedure, submission.received_at, calendar),
+        due_on=due.due_on,
+        due_at_latest=due.at_latest,
         filed_by=submission.filed_by,
         client_id=submission.client_id,
         party_refs=party_refs(submission.parties),
         answers=dict(submission.answers),
         my_numbers=[asdict(number) for number in submission.my_numbers],
-        signature=signature_document(signature),
+        signature=signer.kept(signature),
         content_digest=submission.content_digest,
         flags=flags_of(submission),
     )
@@ -275,8 +257,7 @@ async def record(
     event = application.begin(
         State.PENDING_VERIFICATION if waits else State.SUBMITTED,
         at=now,
-        actor_role=submission.actor_role,
-        actor_id=submission.filed_by,
+        by=Actor(submission.actor_role, submission.filed_by),
     )
     outbox.add(session, event, application)  # before the flush: a resident may not update the row until she is a party
     session.add(application)
@@ -322,24 +303,13 @@ def document_rows(application_id: UUID, documents: Sequence[DocumentRef]) -> lis
     ]
 
 
-def signature_document(signature: SignatureFacts | None) -> dict[str, Any] | None:
-    """What an application keeps of its signature."""
-    if signature is None:
-        return None
-    return {**asdict(signature), "person_id": str(signature.person_id)}
-
-
 def flags_of(submission: Submission) -> list[str]:
-    """What a clerk should look at: substitute characters mean that the text is not identical to 住民票."""
-    signature = submission.signature
-    flags = list(submission.flags)
-    if signature is not None and signature.name_substituted:
-        flags.append("name_substituted")
-    if signature is not None and signature.address_substituted:
-        flags.append("address_substituted")
+    """What a clerk should look at."""
+    on = japan_date(submission.received_at)
+    flags = [*submission.flags, *signer.flags_of(submission.signature, submission.procedure, submission.answers, on)]
     if any(p.person_id is None for p in submission.parties):
-        flags.append("party_not_linked")
-    return flags
+        flags.append(Flag.PARTY_NOT_LINKED)
+    return [str(flag) for flag in flags]
 
 
 def digests(content: bytes) -> dict[str, bytes]:

@@ -10,6 +10,7 @@ from town_procedures.catalogue.folder import (
     load_folder,
 )
 from town_procedures.catalogue.form import MY_NUMBER_IN_TEXT, my_number_pointers
+from town_procedures.catalogue.pointers import find
 
 __all__ = [
     "MY_NUMBER_IN_TEXT",
@@ -18,6 +19,7 @@ __all__ = [
     "CatalogueError",
     "PartyRule",
     "Procedure",
+    "find",
     "load_catalogue",
     "load_folder",
     "my_number_pointers",

@@ -55,11 +55,22 @@ class Fee(Marked):
     basis: str
 
 
+class CalendarDays(Marked):
+    """A period of a law, in days of the calendar from the day of filing on (初日不算入: 民法140条)."""
+
+    days: int = Field(ge=1)
+    basis: str
+
+
 class StandardDays(Marked):
-    """標準処理期間 in working days (行政手続法 第6条); ``None`` where the town set none."""
+    """標準処理期間 in working days (行政手続法 第6条); ``None`` where the town set none.
+
+    Where a law allows no more than so many calendar days, whichever ends earlier counts.
+    """
 
     working_days: int | None = Field(ge=1)
     basis: str
+    calendar_days_at_most: CalendarDays | None = None
 
 
 class Retention(Marked):
@@ -154,6 +165,7 @@ class Procedure:
     channels: tuple[str, ...]
     fee: Fee
     standard_days: int | None
+    calendar_days_at_most: int | None
     retention: Retention
     legal_basis: tuple[str, ...]
     party_roles: tuple[PartyRule, ...]
@@ -264,6 +276,7 @@ def load_folder(folder: Path) -> Procedure:
     wrong = [*flaws(form.schema), *_head_flaws(head, form), *_message_flaws(messages), *_mapping_flaws(mapping, form)]
     if wrong:
         raise CatalogueError(f"{folder.name}: " + "; ".join(wrong))
+    limit = head.standard_days.calendar_days_at_most
     return Procedure(
         code=head.code,
         version=head.version,
@@ -277,6 +290,7 @@ def load_folder(folder: Path) -> Procedure:
         channels=head.channels,
         fee=head.fee,
         standard_days=head.standard_days.working_days,
+        calendar_days_at_most=limit.days if limit else None,
         retention=head.retention,
         legal_basis=head.legal_basis,
         party_roles=head.party_roles,
@@ -300,6 +314,8 @@ def _head_flaws(head: _Head, form: Form) -> list[str]:
     kinds = [rule.kind for rule in head.attachments]
     wrong = [f"attachment {kind} stands twice" for kind in set(kinds) if kinds.count(kind) > 1]
     wrong += ["auto_accept needs decided_by: core"] if head.auto_accept and head.decided_by != "core" else []
+    if head.two_person_decision and head.decided_by != "staff":
+        wrong.append("two_person_decision needs decided_by: staff")
     wrong += [f"unknown check {one.name}" for one in head.checks if one.name not in CHECKS]
     for one in head.checks:
         if one.name in CHECKS:

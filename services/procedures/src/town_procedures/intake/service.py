@@ -15,6 +15,7 @@ from town_kit.uploads import Upload
 from town_procedures import applications, quarantined_packages, raw_packages
 from town_procedures.applications import (
     BEFORE_ACCEPTANCE,
+    Actor,
     Application,
     DocumentRef,
     RevisionNeedsClerk,
@@ -165,14 +166,8 @@ async def _replace_content(
             await wired.blobs.remove(session, blob_id)
     facts = submission.signature
     if waited and (facts is None or facts.revocation == "good"):
-        await applications.advance(
-            session,
-            application,
-            State.SUBMITTED,
-            at=now,
-            actor_role=submission.actor_role,
-            actor_id=submission.filed_by,
-        )
+        by = Actor(submission.actor_role, submission.filed_by)
+        await applications.advance(session, application, State.SUBMITTED, at=now, by=by, calendar=wired.calendar)
 
 
 async def _keep(

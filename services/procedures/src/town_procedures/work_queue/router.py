@@ -1,7 +1,11 @@
 """The work queue over HTTP."""
 
 from datetime import date, datetime
+from typing import Annotated
 from uuid import UUID
+
+from fastapi import Query
+from pydantic import Field
 
 from town_kit.auth import STAFF
 from town_kit.clock import japan_date
@@ -9,7 +13,7 @@ from town_kit.pagination import DEFAULT_LIMIT, Cursor, Limit, decode, encode
 from town_kit.routing import Actor, Audit, TownRouter, Tx
 from town_kit.schemas import Output, Page
 from town_kit.writing import touch
-from town_procedures.applications import State, days_left, persons, queue_page
+from town_procedures.applications import Channel, Flag, State, days_left, flag_label, persons, queue_page
 from town_procedures.applications import state_label as label
 from town_procedures.ports import Wired
 from town_procedures.work_queue.counting import counts
@@ -31,6 +35,7 @@ class QueueItem(Output):
     due_on: date | None
     days_left: int | None
     flags: list[str]
+    flag_labels: list[str] = Field(description="印ごとの、確認することの説明")
     version: int
 
 
@@ -57,8 +62,11 @@ async def list_work_queue(
     cursor: Cursor = None,
     state: State | None = None,
     procedure_code: str | None = None,
+    channel: Channel | None = None,
+    flag: Flag | None = None,
+    due_before: Annotated[date | None, Query(description="見込みの日がこの日より前の申請だけ")] = None,
 ) -> Page[QueueItem]:
-    """処理待ちの申請（新しい順）。手続きと状態で絞り込めます。"""
+    """処理待ちの申請（新しい順）。手続き・状態・経路・確認の印・期限で絞り込めます。"""
     rows = await queue_page(
         tx,
         actor,
@@ -66,6 +74,9 @@ async def list_work_queue(
         limit=limit,
         state=state.value if state else None,
         procedure_code=procedure_code,
+        channel=channel.value if channel else None,
+        flag=flag.value if flag else None,
+        due_before=due_before,
         only_open=state is None,
     )
     shown = rows[:limit]
@@ -84,6 +95,7 @@ async def list_work_queue(
             due_on=row.due_on,
             days_left=days_left(row.due_on, today),
             flags=list(row.flags),
+            flag_labels=[flag_label(one) for one in row.flags],
             version=row.version,
         )
         for row in shown

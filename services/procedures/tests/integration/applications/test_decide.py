@@ -78,6 +78,20 @@ async def test_a_replay_answers_before_the_version_is_looked_at(api: Any) -> Non
     assert again.headers["idempotency-replayed"] == "true"
 
 
+async def test_a_decision_that_stands_is_not_changed_by_deciding_again(api: Any) -> None:
+    view = await submitted(api)
+    for verb, body in (("accept", None), ("decide", {"decision": "approved"}), ("complete", None)):
+        view = (await press(api, view, verb, body)).json()
+        if verb == "accept":
+            continue
+        for again in ({"decision": "approved"}, {"decision": "rejected", "reason_code": "not-insured"}):
+            answer = await press(api, view, "decide", again)
+            assert (answer.status_code, answer.json()["type"]) == (409, "urn:town:problem:state-conflict")
+            assert "すでに決定" in answer.json()["detail"]
+    (row,) = await api.rows("SELECT state, decision FROM applications WHERE id = cast(:id AS uuid)", id=view["id"])
+    assert tuple(row) == ("completed", "approved")
+
+
 async def test_staff_cannot_decide_what_the_core_system_decides(api: Any) -> None:
     view = await submitted(api, "CH-01")
     view = (await press(api, view, "accept")).json()

@@ -47,9 +47,12 @@ async def test_a_card_revoked_after_receipt_stays_good(portal: Any, authority: A
     card = authority.card()
     portal.lists_run_out()
     await portal.received(portal.package(card))
+    assert "revoked_later" not in (await portal.applications())[0].flags
     authority.ca.revoke(card.sign_certificate, portal.api.clock.now() + timedelta(hours=1))
     portal.api.clock.advance(timedelta(hours=2))
     authority.publish()
     await portal.settle()
     (row,) = await portal.applications()
     assert row.state == "submitted"
+    assert "revoked_later" in row.flags
+    assert (row.signature["revocation"], row.signature["revoked_later"]) == ("good", True)

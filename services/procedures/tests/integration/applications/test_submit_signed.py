@@ -98,4 +98,31 @@ async def test_an_unknown_birth_date_and_substitute_characters_are_taken_with_a_
     holder = DEMO_HOLDERS["hanako"].but(birth="000000000", name_substitutes="01000")
     answer = await claim(api, VirtualCard.issue(authority.ca, holder, now=api.clock.now()))
     assert answer.status_code == 201
-    assert "name_substituted" in answer.json()["flags"]
+    assert {"birth_unknown", "name_substituted"} <= set(answer.json()["flags"])
+    signature = await kept(api, answer)
+    assert (signature["birth"], signature["name_substitutes"]) == (None, "01000")
+    assert set(signature["address_substitutes"]) == {"0"}
+    assert not any(word in str(signature) for word in (holder.name, holder.address, "female"))
+
+
+async def test_a_card_that_says_what_the_claim_says_leaves_no_flag_but_of_whoever_is_not_linked(
+    api: Any, authority: Any
+) -> None:
+    answer = await claim(api, authority.card())
+    assert answer.json()["flags"] == ["party_not_linked"]
+    assert (await kept(api, answer))["birth"] == "1987-05-14"
+
+
+async def test_another_name_on_the_card_than_in_the_claim_is_taken_with_a_flag(api: Any, authority: Any) -> None:
+    card = VirtualCard.issue(authority.ca, DEMO_HOLDERS["taro"], now=api.clock.now())
+    answer = await claim(api, card)
+    assert answer.status_code == 201
+    assert {"name_differs", "birth_differs", "sex_differs"} <= set(answer.json()["flags"])
+    assert "address_differs" not in answer.json()["flags"]
+
+
+async def kept(api: Any, answer: Any) -> dict[str, Any]:
+    """What the application keeps of its signature."""
+    (row,) = await api.rows("SELECT signature FROM applications WHERE id = cast(:id AS uuid)", id=answer.json()["id"])
+    document: dict[str, Any] = row.signature
+    return document

@@ -281,7 +281,35 @@ async def test_an_unknown_birth_date_and_substitute_characters_are_taken_with_a_
     card = VirtualCard.issue(authority.ca, holder, now=portal.api.clock.now())
     assert (await portal.received(portal.package(card)))["outcome"] == "received"
     (row,) = await portal.applications()
-    assert "name_substituted" in row.flags
+    assert {"birth_unknown", "name_substituted"} <= set(row.flags)
+    assert (row.signature["birth"], row.signature["name_substitutes"]) == (None, "01000")
+    assert set(row.signature["address_substitutes"]) == {"0"}
+    assert not any(word in str(row.signature) for word in (holder.name, holder.address, "female"))
+
+
+async def test_a_card_revoked_between_the_portals_receipt_and_ours_stays_good_with_a_flag(
+    portal: Any, authority: Any
+) -> None:
+    now = portal.api.clock.now()
+    card = authority.card(now=now - timedelta(days=10))
+    package = portal.package(card, signed_at=now - timedelta(hours=3))
+    authority.ca.revoke(card.sign_certificate, now - timedelta(hours=1))
+    authority.publish()
+    answer = await portal.received(package, received_at=(now - timedelta(hours=2)).isoformat())
+    assert answer["outcome"] == "received"
+    (row,) = await portal.applications()
+    assert (row.state, row.signature["revocation"], row.signature["revoked_later"]) == ("submitted", "good", True)
+    assert "revoked_later" in row.flags
+
+
+async def test_what_another_card_signed_is_taken_with_a_flag_and_waits_for_a_clerk(portal: Any, authority: Any) -> None:
+    card = VirtualCard.issue(authority.ca, DEMO_HOLDERS["taro"], now=portal.api.clock.now())
+    assert (await portal.received(portal.package(card)))["outcome"] == "received"
+    while await portal.accept():
+        pass
+    (row,) = await portal.applications()
+    assert {"name_differs", "birth_differs", "sex_differs"} <= set(row.flags)
+    assert row.state == "submitted"
 
 
 def archive_of(name: str, content: bytes, mode: int = 0) -> bytes:

@@ -1,5 +1,6 @@
 """The work queue: filters, pages without gaps, counts that follow within a batch."""
 
+from datetime import timedelta
 from typing import Any
 
 from town_procedures.work_queue.counting import count_batch
@@ -26,6 +27,67 @@ async def test_pages_hold_every_open_application_once(api: Any) -> None:
             break
     assert len(seen) == len(set(seen))
     assert set(made) <= set(seen)
+
+
+async def queue(api: Any, **query: Any) -> set[str]:
+    answer = await api.client.get("/v1/work-queue", params={"limit": 100, **query}, headers=api.officer())
+    assert answer.status_code == 200, answer.text
+    return {item["id"] for item in answer.json()["items"]}
+
+
+async def test_each_filter_leaves_out_what_it_does_not_name(api: Any) -> None:
+    (ours,) = await file(api, 1)
+    linked = {"role": "applicant", "person_id": str(api.resident_id)}
+    body = {
+        "procedure_code": "CH-01",
+        "answers": api.sample("CH-01"),
+        "parties": [linked],
+        "channel": "paper",
+        "attachments": [await api.attach(api.officer(), "bank_account_proof")],
+        "received_at": (api.clock.now() - timedelta(days=60)).isoformat(),
+    }
+    answer = await api.client.post("/v1/applications", json=body, headers=api.officer())
+    assert answer.status_code == 201, answer.text
+    other = answer.json()["id"]
+    press = {**api.officer(), "If-Match": answer.headers["etag"]}
+    assert (await api.client.post(f"/v1/applications/{other}/accept", headers=press)).status_code == 200
+    assert {ours, other} <= await queue(api)
+    today = api.clock.now().date().isoformat()
+    for query, only in (
+        ({"procedure_code": "LC-01"}, ours),
+        ({"procedure_code": "CH-01"}, other),
+        ({"state": "submitted"}, ours),
+        ({"state": "accepted"}, other),
+        ({"channel": "app"}, ours),
+        ({"channel": "paper"}, other),
+        ({"flag": "party_not_linked"}, ours),
+        ({"due_before": today}, other),
+        ({"flag": "party_not_linked", "channel": "app", "state": "submitted", "procedure_code": "LC-01"}, ours),
+    ):
+        found = await queue(api, **query)
+        assert found & {ours, other} == {only}, query
+    assert await queue(api, flag="party_not_linked", channel="paper") & {ours, other} == set()
+
+
+async def test_a_day_an_application_is_due_is_not_before_itself(api: Any) -> None:
+    (made,) = await file(api, 1)
+    (row,) = await api.rows("SELECT due_on FROM applications WHERE id = cast(:id AS uuid)", id=made)
+    assert made not in await queue(api, due_before=row.due_on.isoformat())
+    assert made in await queue(api, due_before=(row.due_on + timedelta(days=1)).isoformat())
+
+
+async def test_a_flag_is_told_with_what_a_clerk_does_about_it(api: Any) -> None:
+    (made,) = await file(api, 1)
+    answer = await api.client.get("/v1/work-queue", params={"limit": 100}, headers=api.officer())
+    (item,) = [item for item in answer.json()["items"] if item["id"] == made]
+    assert item["flags"] == ["party_not_linked"]
+    assert item["flag_labels"] == ["宛名番号と結び付いていない当事者がいます。本人を特定してください。"]
+
+
+async def test_a_filter_nobody_knows_is_refused(api: Any) -> None:
+    for query in ({"channel": "fax"}, {"flag": "red"}, {"due_before": "soon"}):
+        answer = await api.client.get("/v1/work-queue", params=query, headers=api.officer())
+        assert answer.status_code == 422, query
 
 
 async def test_counts_follow_the_moves(api: Any) -> None:

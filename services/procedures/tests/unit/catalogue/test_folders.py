@@ -107,6 +107,7 @@ def test_no_sentence_is_built_around_a_date_that_may_be_unknown(procedure: Proce
 
 def test_the_claim_is_decided_by_the_core_system_and_the_certification_by_staff() -> None:
     claim, certification = PROCEDURES["CH-01"], PROCEDURES["LC-01"]
+    assert (claim.calendar_days_at_most, certification.calendar_days_at_most) == (None, 30)
     assert (claim.business_id, claim.decided_by, claim.requires_signature) == ("027", "core", True)
     assert (certification.business_id, certification.decided_by, certification.requires_signature) == (
         "023",

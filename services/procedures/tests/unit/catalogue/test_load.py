@@ -32,6 +32,12 @@ def change(path: Path, how: Callable[[Any], None]) -> None:
         ("procedure.yaml", lambda c: c.update(colour="red"), "colour"),
         ("procedure.yaml", lambda c: c.update(decided_by="mayor"), "decided_by"),
         ("procedure.yaml", lambda c: c.update(auto_accept=True), "auto_accept needs decided_by: core"),
+        (
+            "procedure.yaml",
+            lambda c: c.update(decided_by="core", two_person_decision=True),
+            "two_person_decision needs decided_by: staff",
+        ),
+        ("procedure.yaml", lambda c: c["standard_days"]["calendar_days_at_most"].pop("source"), "source"),
         ("procedure.yaml", lambda c: c["checks"].append({"name": "weather_is_fine"}), "unknown check weather_is_fine"),
         ("procedure.yaml", lambda c: c["checks"].append({"name": "date_not_future"}), "pointers"),
         ("procedure.yaml", lambda c: c["party_roles"].append({"role": "proxy", "pointer": "/nobody"}), "/nobody"),
