@@ -17,6 +17,7 @@ from town_kit.messaging.topics import zones
 from town_onebox.contracts.breaking import since_last_release
 from town_onebox.contracts.compose import services
 from town_onebox.contracts.generate import contracts_of, file_name, stale
+from town_onebox.contracts.states import diagram, domains
 
 CONTRACTS = Path(__file__).parents[2] / "contracts"
 with services() as composed:
@@ -116,6 +117,15 @@ def test_a_reader_reads_what_its_producer_sends(service: str, consumer: str, rea
     assert service in zones().topics[reader.TOPIC].readers
     example = json.loads(FILES[f"events/{event.TOPIC.partition('.')[0]}/{file_name(event)}.example.json"])
     reader.model_validate(example | {"a_member_of_tomorrow": 1})
+
+
+@pytest.mark.parametrize("domain", list(domains()), ids=lambda domain: domain.__name__)
+def test_a_diagram_shows_each_state_and_each_move_of_its_table(domain: Any) -> None:
+    drawn = diagram(domain)
+    arrows = set(re.findall(r"^    (\S+) --> (\w+)", drawn, re.MULTILINE))
+    assert arrows == {(current.value if current else "[*]", to.value) for current, to in domain.TRANSITIONS}
+    assert set(re.findall(r'^    state "[^"]+" as (\w+)$', drawn, re.MULTILINE)) == {s.value for s in domain.State}
+    assert FILES[f"states/{domain.__name__.split('.')[-2].replace('_', '-')}.md"] == drawn
 
 
 def test_every_problem_has_a_japanese_title_and_a_meaning() -> None:

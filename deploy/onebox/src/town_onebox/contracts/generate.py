@@ -1,4 +1,4 @@
-"""What stands in ``contracts/``: OpenAPI and AsyncAPI per service, schema and example per event, problems, scopes."""
+"""What stands in ``contracts/``: OpenAPI and AsyncAPI, schema and example per event, problems, scopes, states."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -17,9 +17,10 @@ from town_kit.routing import policy_of
 from town_kit.service import Service
 from town_onebox.contracts.compose import services
 from town_onebox.contracts.examples import example_of
+from town_onebox.contracts.states import diagrams
 
 NOTE = "# Generated from the code by `make contracts`; do not edit.\n"
-GENERATED = ("openapi", "asyncapi", "events", "problems.yaml", "scopes.yaml")
+GENERATED = ("openapi", "asyncapi", "events", "states", "problems.yaml", "scopes.yaml")
 Files = dict[str, str]
 
 
@@ -43,6 +44,7 @@ def contracts_of(composed: Mapping[str, Service]) -> Files:
                     _add_scope(scopes, service.name, policy, route.methods or (), route.path_format)
         files.update(_events(service))
     files["problems.yaml"] = _yaml(_problems())
+    files.update(diagrams())
     files["scopes.yaml"] = _yaml({name: scopes[name] for name in sorted(scopes)})
     return files
 
