@@ -225,11 +225,14 @@ async def record(
         japan_date(submission.received_at), procedure.standard_days, procedure.calendar_days_at_most, calendar
     )
     own_id, own_reference = submission.names or (new_id(), reference())
+    waits = signature is not None and signature.revocation == "unknown"
     application = Application(
         id=own_id,
         version=1,
         event_sequence=0,
-        status_sequence=0,
+        # Waiting for the verdict takes the first number, whether it is waited for or not: the status after it has the
+        # same number in a second life of the town, in which identity may answer at once.
+        status_sequence=0 if waits else 1,
         revision=1,
         reference=own_reference,
         procedure_code=procedure.code,
@@ -253,7 +256,6 @@ async def record(
         content_digest=submission.content_digest,
         flags=flags_of(submission),
     )
-    waits = signature is not None and signature.revocation == "unknown"
     event = application.begin(
         State.PENDING_VERIFICATION if waits else State.SUBMITTED,
         at=now,
