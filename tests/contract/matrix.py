@@ -168,9 +168,11 @@ IN_BODIES: Mapping[tuple[str, str, str], str] = {
     ("procedures", "/v1/applications", "/attachments/*/id"): "who uploaded it alone (attachments/test_upload.py)",
     ("procedures", "/v1/applications", "/parties/*/person_id"): "read from staff alone (applications/test_submit.py)",
     ("procedures", "/v1/intake/released", "/released_id"): "named by the vault alone",
+    ("standardization", "/v1/free-text-readings", "/application_id"): "officers of the My Number business read of all",
 }
 # A move needs a thing that can make it.
 READY: Mapping[str, Mapping[str, Any]] = {
+    "/v1/applications/{application_id}/draft": {"state": "accepted"},
     "/v1/applications/{application_id}/decide": {"state": "accepted"},
     "/v1/applications/{application_id}/complete": {"state": "approved"},
     "/v1/callbacks/{callback_id}/resume": {"state": "disabled"},
@@ -179,6 +181,7 @@ READY: Mapping[str, Mapping[str, Any]] = {
 STOPPED: Mapping[str, str] = {
     "/v1/emergency-messages/{emergency_message_id}/cancel": "preview-outdated",  # the digest is of another preview
     "/v1/number-links/{import_id}/apply": "state-conflict",  # it was applied; its file is gone
+    "/v1/attachments/{attachment_id}": "state-conflict",  # one's own id, taken by another file
 }
 
 

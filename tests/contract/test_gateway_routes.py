@@ -97,7 +97,9 @@ async def test_all_services_stand_in_one_valid_description(gateway: httpx.AsyncC
     assert {"/procedures/v1/applications", "/identity/v1/oauth/token", "/notifications/v1/messages"} <= set(
         document["paths"]
     )
-    assert not [path for path in document["paths"] if path.endswith(("/intake", "/hand-over", "/introspect"))]
+    assert not [
+        path for path in document["paths"] if path.endswith(("/intake", "/hand-over", "/sealed-texts", "/introspect"))
+    ]
 
 
 async def test_a_described_path_is_a_path_that_answers(composed: Any, gateway: httpx.AsyncClient) -> None:

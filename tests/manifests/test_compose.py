@@ -82,7 +82,7 @@ def test_each_service_is_made_from_what_its_containers_are_given(
     module, _, name = entry.command.partition(":")
     done = CliRunner().invoke(getattr(__import__(module, fromlist=[name]), name), ["check-config"])
     assert done.exit_code == 0, done.output
-    assert "database_url = (set)" in done.output
+    assert "database_url = (設定済み)" in done.output
 
 
 def read(path: Path) -> dict[str, str]:

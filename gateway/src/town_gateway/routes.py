@@ -108,7 +108,13 @@ ROUTES: tuple[Route, ...] = (
         Zone.LGWAN,
         "行政手続・申請管理",
         public=(Operation("GET", "/v1/procedures"), Operation("GET", "/v1/procedures/{code}")),
-        hidden=("/v1/intake", "/v1/intake/{step}", "/v1/raw-packages/{id}", "/v1/applications/{id}/hand-over"),
+        hidden=(
+            "/v1/intake",
+            "/v1/intake/{step}",
+            "/v1/raw-packages/{id}",
+            "/v1/applications/{id}/hand-over",
+            "/v1/applications/{id}/sealed-texts",
+        ),
     ),
     Route(
         "notifications",

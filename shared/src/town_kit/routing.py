@@ -5,15 +5,13 @@ contracts and the authorisation matrix are generated from the same declaration. 
 into answers: a problem caught here would return normally, and returning commits.
 """
 
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeGuard
 
 import structlog
 from fastapi import APIRouter, Depends
-from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from sqlalchemy import text
@@ -26,7 +24,6 @@ from town_kit.auth.principal import Principal, Role
 from town_kit.db.errors import refusal_of
 from town_kit.failpoints import failpoint
 from town_kit.idempotency import Claim, Replay, canonical, claim, stored_answer, strict_json
-from town_kit.jp import contains_my_number
 from town_kit.problems import (
     FieldError,
     IdempotencyMismatch,
@@ -41,6 +38,7 @@ from town_kit.problems import (
     ValidationFailed,
     ZoneViolation,
 )
+from town_kit.queries import query_names, refuse_my_number
 from town_kit.runtime import Runtime
 from town_kit.uploads import Upload, receive
 from town_kit.writing import finish
@@ -49,8 +47,6 @@ log = structlog.get_logger(__name__)
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 JSON_LIMIT = 1024 * 1024
 _DECLARED = "__town_policy__"
-# Query parameters that hold an id or a place in a list: one id of twelve digits in eleven looks like a My Number.
-_IDS = re.compile(r"cursor|receipt_no|(?:[a-z_]+_)?id")
 
 BEGIN = text("SELECT * FROM town_begin(:principal, :role, :lock, :claim)")
 STORED = text("SELECT fingerprint, status, headers, body FROM idempotency_keys WHERE scope_hash = :claim")
@@ -225,7 +221,7 @@ class TownRoute(APIRoute):
         """The handler: what is refused raises, what is replayed returns, what is done is kept and then committed."""
         inner = super().get_route_handler()
         policy = policy_of(self)
-        known = frozenset(_query_names(self.dependant))
+        known = frozenset(query_names(self.dependant))
 
         async def handle(request: Request) -> Response:
             runtime: Runtime = request.app.state.runtime
@@ -233,7 +229,7 @@ class TownRoute(APIRoute):
             now.principal = await _authenticate(request, policy, runtime)
             try:
                 if request.scope["query_string"] and not policy.official:
-                    _refuse_my_number(request, known)
+                    refuse_my_number(request, known)
                 await _read(request, now)
                 response = await inner(request)
                 if now.session is not None:
@@ -283,27 +279,6 @@ async def _authenticate(request: Request, policy: Policy, runtime: Runtime) -> P
     if policy.two_factors and len(principal.amr) < 2:
         raise InsufficientScope("二要素認証でログインし直してください。")
     return principal
-
-
-def _query_names(dependant: Dependant) -> Iterator[str]:
-    yield from (parameter.alias for parameter in dependant.query_params)
-    for inner in dependant.dependencies:
-        yield from _query_names(inner)
-
-
-def _refuse_my_number(request: Request, known: frozenset[str]) -> None:
-    """No My Number in a query, which stands in logs and histories of whatever it passes on its way.
-
-    A name that is not one of ours is not told again: it could be the number itself.
-    """
-    for name, value in request.query_params.multi_items():
-        if name in known and _IDS.fullmatch(name):
-            continue
-        if contains_my_number(value) or contains_my_number(name):
-            raise ValidationFailed(
-                "個人番号は URL に入れず、専用の欄だけに入力してください。",
-                errors=[FieldError(f"/{name}" if name in known else "", "my-number", "個人番号らしい数字があります。")],
-            )
 
 
 async def _read(request: Request, now: Handling) -> None:

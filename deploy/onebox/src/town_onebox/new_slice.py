@@ -115,6 +115,7 @@ def _wire_words(service: str, source: str, name: str) -> list[tuple[str, str]]:
         (rf"(?<={service}\.){many}(?=\")", new_many),
         (rf"(?<=town\.{service}\.){one}(?=\.)", new_one),
         (rf'(?<="){one}(?=\.)', new_one),
+        (rf'(?<=slug=")(?!{new_one})', f"{new_one}-"),
     ]
 
 

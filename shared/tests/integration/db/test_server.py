@@ -103,6 +103,9 @@ async def test_the_backup_role_reads_through_row_security(postgres_server: Postg
     backup = await asyncpg.connect(urls.app_dsn.replace(f"{urls.name}_app", role))
     assert await backup.fetchval("SELECT count(*) FROM hidden") == 1
     await backup.close()
+    admin = await asyncpg.connect(postgres_server.admin_dsn)  # nobody else of this server is to meet such a role
+    await admin.execute(f'DROP OWNED BY "{role}"; DROP ROLE "{role}"')
+    await admin.close()
 
 
 def test_production_refuses_a_server_that_may_lose_a_commit(tmp_path: Path) -> None:

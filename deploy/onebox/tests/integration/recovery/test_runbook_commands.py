@@ -165,9 +165,18 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
     assert process.wait(60) == 0
 
 
+def configure(place: Path, **gateway: Any) -> None:
+    """All that production asks an operator of this zone: where the heads of the audit chain are kept outside."""
+    place.mkdir(exist_ok=True)
+    anchored: dict[str, dict[str, Any]] = {entry.name: {"audit_anchor": "https://anchor.invalid"} for entry in ENTRIES}
+    anchored["gateway"] |= gateway
+    (place / "town.yaml").write_text(json.dumps(anchored))
+
+
 def test_in_production_the_written_commands_promote_and_restore_one_zone(operator: Operator) -> None:
     """First start, standby, backup, the machine lost, promotion; then the same out of the backup."""
     here, standby_place, restored = (operator.root / at for at in ("srv/town", "standby/town", "srv/new"))
+    configure(here)
     serving = operator.start("serve", "/srv/town")
     answers(here, serving, operator)
     assert operator.press("backup").returncode == 0
@@ -178,14 +187,13 @@ def test_in_production_the_written_commands_promote_and_restore_one_zone(operato
     stop(serving)
     shutil.rmtree(here / "postgres")
 
-    asked = standby_place / "town.yaml"
-    asked.write_text("gateway: {rate_limits: none}\n")
+    configure(standby_place, rate_limits="none")
     refused = operator.press("promote")
     assert refused.returncode == 1
     assert "gateway の設定を town.yaml で直してください" in refused.stderr
     assert (standby_place / "standby.pid").exists(), "what cannot serve is not promoted"
     assert following.poll() is None
-    asked.unlink()
+    configure(standby_place)
 
     promoted = operator.start("promote")
     answers(standby_place, promoted, operator)
@@ -199,6 +207,7 @@ def test_in_production_the_written_commands_promote_and_restore_one_zone(operato
 
     done = operator.press("restore")
     assert done.returncode == 0, done.stderr
+    configure(restored)
     (operator.root / "srv/lists").mkdir()
     (operator.root / "srv/logs").mkdir()
     done = operator.press("reconcile", "--without-lists")

@@ -45,6 +45,7 @@ IMPORT_ALL = """
 import importlib, pathlib, town_procedures
 from datetime import timedelta
 from town_kit.clock import SystemClock
+from town_kit.jp import BusinessDays
 from town_procedures import main
 import town_procedures.corrections as copied
 assert pathlib.Path(copied.__file__).is_relative_to(pathlib.Path.cwd()), copied.__file__
@@ -58,8 +59,8 @@ def tables(module):
 assert tables(models) and not tables(models) & tables(golden_models)
 def names(found):
     return {one.name for one in found}
-ours = names(consumers.correction_consumers(SystemClock()))
-assert ours and not ours & names(golden.application_consumers(SystemClock())), ours
+ours = names(consumers.correction_consumers(SystemClock(), BusinessDays()))
+assert ours and not ours & names(golden.application_consumers(SystemClock(), BusinessDays())), ours
 """
 
 

@@ -117,9 +117,9 @@ FLAG_LABELS: Mapping[str, str] = {
     Flag.ADDRESS_DIFFERS: "署名した人の電子証明書と、申請に書かれた住所が違います。転居などがないか確認してください。",
     Flag.REVOKED_LATER: "到達のあとで電子証明書が失効しました。署名は有効です。転出などの異動を確認してください。",
     Flag.PARTY_NOT_LINKED: "宛名番号と結び付いていない当事者がいます。本人を特定してください。",
-    Flag.MY_NUMBER_IN_TEXT: "自由記述に個人番号らしい数字がありました。個人番号の担当に確認を頼んでください。",
+    Flag.MY_NUMBER_IN_TEXT: "自由記述に個人番号らしい数字がありました。個人番号の担当に確認を依頼してください。",
     Flag.REVISED: "同じ受付番号で内容が差し替えられました。新しい内容で審査してください。",
-    Flag.DECIDED_AFTER_WITHDRAWAL: "取下げのあとに業務システムで決定されました。その決定を取り消してください。",
+    Flag.DECIDED_AFTER_WITHDRAWAL: "取下げのあとに決定が届きました。担当課に決定の取消しを依頼してください。",
     Flag.DECIDED_OTHERWISE: "業務システムから、完了したものとは違う決定が届きました。担当課に確認してください。",
 }
 

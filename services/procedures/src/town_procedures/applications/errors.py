@@ -28,7 +28,7 @@ class DraftMissing(
     slug="draft-missing",
     status=409,
     title="起案がありません",
-    next_step="先に担当者が起案してください。決裁は、起案した人とは別の職員が行います。",
+    next_step="先に担当者が起案し、起案した人とは別の職員が決裁してください。",
 ):
     """The folder asks for two people: 起案 by one officer, then 決裁 by another."""
 
@@ -38,7 +38,7 @@ class DraftDiffers(
     slug="draft-differs",
     status=409,
     title="起案と違う決定です",
-    next_step="起案のとおりに決裁するか、起案をし直してください。起案し直したときは、別の職員が決裁します。",
+    next_step="起案のとおりに決裁するか、起案をし直して別の職員が決裁してください。",
 ):
     """An officer decides (決裁) what was drafted; who thinks otherwise drafts anew, and another decides."""
 

@@ -59,15 +59,15 @@ async def recheck(signatures: IdentitySignatures) -> str:
     return await signatures.recheck("00000000-0000-4000-8000-000000000000", received_at=received_at)
 
 
-GOOD = (200, '{"revocation": "good"}', "application/json")
+GOOD = (200, '{"revocation": "good", "revoked_later": false}', "application/json")
 
 
 async def test_calls_share_a_connection_and_one_that_fails_is_tried_once_more(
     identity: Identity, signatures: IdentitySignatures
 ) -> None:
     identity.answers = [GOOD, (503, "", "text/plain"), GOOD]
-    assert await recheck(signatures) == "good"
-    assert await recheck(signatures) == "good"
+    assert (await recheck(signatures)).revocation == "good"
+    assert (await recheck(signatures)).revocation == "good"
     assert len(identity.peers) == 3
     assert identity.peers[0] == identity.peers[1]
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from town_kit.ids import new_id
+from town_kit.jp import BusinessDays
 from town_kit.messaging.event import Received
 from town_procedures.applications.consumers import MyNumbersDeposited, application_consumers
 from town_standardization.hand_overs.consumers import ApplicationRevised
@@ -42,7 +43,7 @@ async def deposits(world: Any, application_id: UUID) -> list[dict[str, Any]]:
 
 async def tell_procedures(world: Any, deposit: dict[str, Any]) -> None:
     """Bring procedures what the vault published, as its consumer would get it from the log."""
-    [consumer] = [c for c in application_consumers(world.clock) if c.name == "procedures.my-numbers"]
+    [consumer] = [c for c in application_consumers(world.clock, BusinessDays()) if c.name == "procedures.my-numbers"]
     event = Received(
         data=MyNumbersDeposited.model_validate_json(json.dumps(deposit)),
         key=UUID(deposit["application_id"]),
