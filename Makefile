@@ -13,7 +13,8 @@ TOWN ?= .town
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 ONEBOX := $(BIN)/python -m town_onebox
 
-export PYTHONDONTWRITEBYTECODE ?= 1
+# Compiled modules are kept, in one place: without them every process spends seconds of CPU at its start.
+export PYTHONPYCACHEPREFIX ?= $(abspath $(VENV))/pycache
 
 .DEFAULT_GOAL := help
 # Folders have the names of some: without this line make would take them for done.

@@ -30,9 +30,12 @@ CALLERS = ("anonymous", "resident", "staff", "vendor", "service")
 
 @dataclass
 class ClientLedger:
-    """What the clients know: which application was acknowledged when (monotonic seconds), and what the portal took."""
+    """What the clients know: which application was acknowledged when, and sent when before that (monotonic seconds),
+    and what the portal took.
+    """
 
     applications: dict[str, float] = field(default_factory=dict)
+    sent: dict[str, float] = field(default_factory=dict)
     receipts: list[str] = field(default_factory=list)
     failed: int = 0
 
@@ -66,6 +69,7 @@ async def file_by_app(client: httpx.AsyncClient, resident: people.SignedIn, ledg
     body = {"procedure_code": "LC-01", "answers": sample("care_need_certification")["answers"]}
     headers = resident.headers
     while True:
+        sent = time.monotonic()
         try:
             answer = await client.post(PATH, json=body, headers=headers)
         except httpx.TransportError:
@@ -73,24 +77,29 @@ async def file_by_app(client: httpx.AsyncClient, resident: people.SignedIn, ledg
             await asyncio.sleep(0.05)
             continue
         if answer.status_code == 201:
-            ledger.applications[answer.json()["id"]] = time.monotonic()
+            application = answer.json()["id"]
+            ledger.applications[application], ledger.sent[application] = time.monotonic(), sent
             return
         if answer.status_code not in {409, 429, 503}:
             raise RuntimeError(f"{PATH}: {answer.status_code} {answer.text[:300]}")
         await asyncio.sleep(0.05)
 
 
-async def file_at_portal(client: httpx.AsyncClient, portal: str, ledger: ClientLedger) -> None:
-    """One signed application at the portal."""
+def portal_application() -> dict[str, Any]:
+    """What a citizen's device sends to the portal: answers, files, and whose card signs."""
     example = sample(hops.FOLDER)
     attachment = {"filename": "a.pdf", "media_type": "application/pdf", "content": base64.b64encode(hops.PDF).decode()}
-    body = {
+    return {
         "procedure_id": hops.PORTAL_PROCEDURE,
         "answers": example["answers"],
         "attachments": [{"kind": kind, **attachment} for kind in example["attachments"]],
         "card": "hanako",
     }
-    answer = await client.post(f"{portal}/_citizen/applications", json=body)
+
+
+async def file_at_portal(client: httpx.AsyncClient, portal: str, ledger: ClientLedger) -> None:
+    """One signed application at the portal."""
+    answer = await client.post(f"{portal}/_citizen/applications", json=portal_application())
     ledger.receipts.append(people.told(answer)["receipt_no"])
 
 

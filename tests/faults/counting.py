@@ -10,14 +10,17 @@ import json
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from tests.faults.counting_outside import count_core_system, count_outside
+from tests.faults.counting_portal import AT_PORTAL, count_portal, receipts
 from tests.faults.findings import WHOLE_RUN, Finding, Kind, in_order
-from tests.faults.ledger import Book, Operation, Outcome
+from tests.faults.flows import STATES, TOLD, Flow, compare
+from tests.faults.ledger import Book, Outcome
 from tests.faults.load import digest_of, remarks
 
 from town_kit.audit.verify import Head, verify
@@ -28,21 +31,10 @@ from town_kit.messaging.event import Envelope, Undecodable, decode
 from town_kit.messaging.topics import zones
 from town_kit.messaging.transport import Incoming, Transport
 from town_kit.settings import Zone
-from town_notifications.templates import kinds
 from town_onebox.registry import ENTRIES
 from town_onebox.testing import RunningTown
 
-STATES = {
-    "submit": "submitted",
-    "withdraw": "withdrawn",
-    "accept": "accepted",
-    "decide": "approved",
-    "complete": "completed",
-}
-TOLD = {state: f"application.{state}" for state in STATES.values() if kinds()[f"application.{state}"].notify}
-OUTSIDE_REACHED = "hanako"  # whose device and mail address are registered
 TOPIC = "procedures.applications"
-_REFERENCE = re.compile(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]\b")
 _FLOW = re.compile(r"(\d+)")
 LEFT = {
     "outbox": "SELECT count(*) FROM outbox WHERE published_at IS NULL",
@@ -54,20 +46,25 @@ LEFT = {
 LEFT_OF = {
     "procedures": {"applications without a number": "SELECT count(*) FROM applications WHERE receipt_serial IS NULL"},
     "notifications": {"deliveries": "SELECT count(*) FROM deliveries WHERE state IN ('queued', 'sending')"},
+    "connector": {"statuses": "SELECT count(*) FROM portal_statuses WHERE settled_at IS NULL"},
     "standardization": {
         "hand-overs": "SELECT count(*) FROM hand_overs WHERE state IN ('waiting', 'held')",
         "records nobody took": "SELECT count(*) FROM records WHERE acknowledged_at IS NULL",
     },
 }
-_ROWS = "SELECT id, reference, answers FROM applications"
+_TOLD = """SELECT coalesce(sum(sequence), 0)::bigint FROM (SELECT max(sequence) AS sequence FROM outbox
+    WHERE topic = 'procedures.applications' GROUP BY key) AS last"""
+_BEHIND = """SELECT consumer, ($1 - sum(sequence))::bigint FROM inbox WHERE topic = 'procedures.applications'
+    GROUP BY consumer HAVING sum(sequence) < $1"""
+_ROWS = "SELECT id, reference, answers FROM applications WHERE channel <> 'mynaportal'"
 _MOVES = "SELECT application_id, array_agg(to_state ORDER BY sequence) FROM application_transitions GROUP BY 1"
 _MESSAGES = """SELECT application_id, array_agg(kind ORDER BY created_at, id) FROM messages
 WHERE application_id IS NOT NULL GROUP BY 1"""
-_RECORDS = "SELECT application_id, key, history_number FROM records"
 _OUTBOX = "SELECT topic, key, sequence, event_id, data FROM outbox"
+_TRACES = "SELECT key, type, split_part(traceparent, '-', 2) FROM outbox WHERE topic = 'procedures.applications'"
 _END_CLAIMS = """UPDATE deliveries SET next_attempt_at = now()
-WHERE state = 'sending' AND next_attempt_at BETWEEN now() AND now() + interval '4 minutes 30 seconds'"""
-_AUDITED = "SELECT action, count(*) FROM audit_records WHERE result = 'done' GROUP BY 1"
+WHERE state = 'sending' AND next_attempt_at BETWEEN now() AND now() + interval '6 minutes 30 seconds'"""
+_AUDITED = "SELECT action, trace_id, count(*) FROM audit_records WHERE result = 'done' GROUP BY 1, 2"
 
 
 @dataclass
@@ -76,34 +73,6 @@ class Town:
 
     running: RunningTown
     log_of: Callable[[Zone], Transport]
-
-
-@dataclass
-class Flow:
-    """One application: what the client was promised, and what is there.
-
-    Attributes:
-        number: of the flow.
-        operations: in the order in which they were asked.
-        ids: of the rows that carry its text; more than one is one too many.
-        references: of these rows.
-    """
-
-    number: int
-    operations: list[Operation]
-    ids: list[UUID] = field(default_factory=list)
-    references: list[str] = field(default_factory=list)
-
-    @property
-    def states(self) -> list[str]:
-        """The states the client was promised, in order."""
-        return [STATES[one.kind] for one in self.operations if one.outcome is Outcome.ACKED]
-
-    @property
-    def open_state(self) -> str | None:
-        """The state that may be there or not, because the last operation has no definite answer."""
-        last = self.operations[-1]
-        return STATES[last.kind] if last.outcome is Outcome.UNKNOWN else None
 
 
 async def quiet(
@@ -131,8 +100,11 @@ async def quiet(
 
 async def under_way(town: Town) -> dict[str, int]:
     """What is not finished, by place and kind; nothing when all is quiet."""
+    (told,) = await town.running.rows("procedures", _TOLD)
     found = {}
     for entry in ENTRIES:
+        for consumer, behind in await town.running.rows(entry.name, _BEHIND, told):
+            found[f"{consumer}: events"] = behind
         for name, query in {**LEFT, **LEFT_OF.get(entry.name, {})}.items():
             (count,) = await town.running.rows(entry.name, query)
             if count:
@@ -144,16 +116,20 @@ async def count(town: Town, book: Book, left: Mapping[str, int]) -> list[Finding
     """Everything that is wrong or repeated, after ``quiet`` told what was ``left``."""
     flows: dict[int, Flow] = {}
     for operation in book.operations.values():
+        if operation.kind == AT_PORTAL:
+            continue
         flows.setdefault(operation.flow, Flow(operation.flow, [])).operations.append(operation)
     found = [Finding(Kind.STUCK, WHOLE_RUN, f"{what}: {number}") for what, number in left.items()]
     found += await _owner(town, flows)
     by_id = {application: flow for flow in flows.values() for application in flow.ids}
     found += await _moves(town, flows, by_id)
     found += await _messages(town, flows)
-    found += _outside(town, flows)
-    found += await _core_system(town, flows)
+    found += count_outside(town.running, flows)
+    found += await count_core_system(town.running, flows)
     found += await _log(town, by_id)
-    found += await _audit(town, flows)
+    found += await count_portal(town.running, receipts(book))
+    found += await _audited(town, by_id)
+    found += await _chains(town)
     return found
 
 
@@ -206,84 +182,6 @@ async def _messages(town: Town, flows: Mapping[int, Flow]) -> list[Finding]:
         seen = [kind for application in flow.ids for kind in rows.get(application, [])]
         wanted = [TOLD[state] for state in flow.states if state in TOLD]
         found += compare(flow, wanted, seen, "notifications' messages", TOLD.get(flow.open_state or ""))
-    return found
-
-
-def compare(
-    flow: Flow, wanted: Sequence[str], seen: Sequence[str], where: str, perhaps: str | None = None
-) -> Iterator[Finding]:
-    """What is missing, what is there twice, what nobody asked for, and whether the order is right."""
-    expected, actual = Counter(wanted), Counter(seen)
-    for name in expected.keys() | actual.keys():
-        missing, extra = expected[name] - actual[name], actual[name] - expected[name]
-        if missing > 0:
-            yield Finding(Kind.LOST, flow.number, f"{name} in {where}")
-        if extra > 0 and expected[name]:
-            yield Finding(Kind.DUPLICATED, flow.number, f"{name} {actual[name]} times in {where}")
-        elif extra > 0 and name != perhaps:
-            yield Finding(Kind.PHANTOM, flow.number, f"{name} in {where}")
-    once = list(dict.fromkeys(name for name in seen if name in expected))
-    if once != [name for name in wanted if name in actual]:
-        yield Finding(Kind.OUT_OF_ORDER, flow.number, f"{', '.join(once)} in {where}")
-
-
-def _outside(town: Town, flows: Mapping[int, Flow]) -> Iterator[Finding]:
-    """One push and one mail for each message of a reachable resident: one id, and one content under it."""
-    pushes: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for entry in town.running.ledger("fcm", "message"):
-        data = entry["message"]["data"]
-        content = {**entry["message"]["notification"], **data}
-        pushes[data.get("application_id", "")][data["delivery_id"]].append(_hash(content))
-    mails: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for entry in town.running.ledger("smtp", "message"):
-        for reference in set(_REFERENCE.findall(entry["text"])):
-            content = {"text": entry["text"], "subject": entry["subject"], "to": entry["recipients"]}
-            mails[reference][entry["message_id"]].append(_hash(content))
-    for flow in flows.values():
-        wanted = sum(state in TOLD for state in flow.states)
-        reachable = flow.operations[0].person == OUTSIDE_REACHED
-        perhaps = flow.open_state in TOLD
-        by_push = {key: value for one in flow.ids for key, value in pushes[str(one)].items()}
-        by_mail = {key: value for one in flow.references for key, value in mails[one].items()}
-        for where, sent in (("pushes", by_push), ("mails", by_mail)):
-            yield from _sent(flow, where, sent, wanted if reachable else 0, perhaps=perhaps)
-
-
-def _sent(
-    flow: Flow, where: str, sent: Mapping[str, Sequence[str]], wanted: int, *, perhaps: bool
-) -> Iterator[Finding]:
-    if len(sent) < wanted:
-        yield Finding(Kind.LOST, flow.number, f"{wanted - len(sent)} of the {where}")
-    if len(sent) > wanted + perhaps:
-        yield Finding(Kind.DUPLICATED, flow.number, f"{len(sent)} {where} with ids of their own for {wanted} effects")
-    for contents in sent.values():
-        if len(set(contents)) > 1:
-            yield Finding(Kind.DUPLICATED, flow.number, f"one id with different content among the {where}")
-        for _ in contents[1:]:
-            yield Finding(Kind.REPEATED, flow.number, f"one id again among the {where}")
-
-
-def _hash(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-async def _core_system(town: Town, flows: Mapping[int, Flow]) -> list[Finding]:
-    """One standard record for each accepted application, taken once by the core system."""
-    records: dict[UUID, list[tuple[str, int]]] = defaultdict(list)
-    for application, key, history_number in await town.running.rows("standardization", _RECORDS):
-        records[application].append((key, history_number))
-    taken = Counter((e["key"], e["history_number"]) for e in town.running.ledger("core_system", "record"))
-    conflicts = town.running.ledger("core_system", "record_conflict")
-    repeats = town.running.ledger("core_system", "record_repeated")
-    found = [Finding(Kind.DUPLICATED, WHOLE_RUN, f"record {e['history_number']} with other content") for e in conflicts]
-    found += [Finding(Kind.REPEATED, WHOLE_RUN, "a record was pulled again") for _ in repeats]
-    for flow in flows.values():
-        prepared = [name for application in flow.ids for name in records.get(application, [])]
-        arrived = [name for name in prepared for _ in range(taken[name])]
-        wanted = ["record"] * ("accepted" in flow.states)
-        perhaps = "record" if flow.open_state == "accepted" else None
-        found += compare(flow, wanted, ["record"] * len(prepared), "standardization", perhaps)
-        found += compare(flow, wanted, ["record"] * len(arrived), "the core system's file", perhaps)
     return found
 
 
@@ -355,18 +253,32 @@ def _envelope(message: Incoming) -> Envelope | None:
         return None
 
 
-async def _audit(town: Town, flows: Mapping[int, Flow]) -> list[Finding]:
-    """One record for each operation that was done, and a chain that holds, up to the heads kept outside."""
-    moves: Counter[str] = Counter()
-    for _, states in await town.running.rows("procedures", _MOVES):
-        moves.update(states)
-    recorded = Counter(dict(await town.running.rows("procedures", _AUDITED)))
+async def _audited(town: Town, by_id: Mapping[UUID, Flow]) -> list[Finding]:
+    """One audit record for each operation that was done: known by the trace it shares with its event."""
+    recorded: Counter[tuple[str, str]] = Counter()
+    for action, trace, times in await town.running.rows("procedures", _AUDITED):
+        recorded[action, trace] += times
     found = []
-    for kind, state in STATES.items():
-        wanted, there = moves[state], recorded[f"application.{kind}"]
-        if wanted != there:
-            gap = Finding(Kind.AUDIT_GAP, WHOLE_RUN, f"{there} records of application.{kind} for {wanted}")
-            found += [gap] * abs(wanted - there)
+    told = {f"town.procedures.application.{state}.v1": f"application.{kind}" for kind, state in STATES.items()}
+    for key, kind, trace in await town.running.rows("procedures", _TRACES):
+        action = told.get(kind)
+        if action is None or key not in by_id:
+            continue
+        times = recorded.pop((action, trace), 0)
+        if times != 1:
+            found.append(Finding(Kind.AUDIT_GAP, by_id[key].number, f"{times} records of {action}"))
+    done = set(told.values())
+    found += [
+        Finding(Kind.AUDIT_GAP, WHOLE_RUN, f"a record of {action} that belongs to no event")
+        for action, _ in recorded
+        if action in done
+    ]
+    return found
+
+
+async def _chains(town: Town) -> list[Finding]:
+    """Every chain of records holds, up to the heads kept outside."""
+    found = []
     anchors: dict[str, list[Head]] = defaultdict(list)
     for posted in town.running.ledger("audit_anchor", "head"):
         head = posted["head"]

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncpg
+import stamina
+from sqlalchemy.exc import DBAPIError
 from tests.faults import machine
 from tests.faults.processes import children, kill, pid_of, postmaster, restart, second, send, until
 from tests.faults.proxy import Proxy
@@ -30,6 +32,7 @@ CLOCK_SECONDS = 300
 WRONG_CLOCKS = ("procedures-serve", "procedures-work", "notifications-work")
 HELD_CONNECTIONS = 100
 WORKER_SECONDS = 5.0
+CHANGE_TRIES = 5
 NEXT_VERSION = """revision, down_revision, branch_labels, depends_on = "9999", "{head}", None, None
 from alembic import op
 
@@ -54,6 +57,8 @@ class Fault:
         times: injections in a quick run.
         long_times: injections in a long one.
         rest: seconds until the next injection at least; no answer to a client shows that a worker is back.
+        answers_within: seconds after which a client must have been answered again.
+        delivered_within: seconds after which what was under way must be in the log again; None: not waited for.
         lacks: why it cannot be done here; None when it can.
     """
 
@@ -63,6 +68,8 @@ class Fault:
     times: int = 2
     long_times: int = LONG_TIMES
     rest: float = 0.0
+    answers_within: float | None = None
+    delivered_within: float | None = None
     lacks: Callable[[Ground], str | None] = field(default=lambda _: None)
 
 
@@ -228,11 +235,18 @@ async def roll(ground: Ground, number: int) -> None:
     """Every process is restarted in turn, while the schema of procedures is changed (and changed back)."""
     with next_version(ground) as folder:
         direction, url, _, revision = change_of(ground, folder, back=bool(number % 2))
-        changing = asyncio.create_task(asyncio.to_thread(getattr(migrations, direction), url, folder, revision))
+        changing = asyncio.create_task(_changed(getattr(migrations, direction), url, folder, revision))
         for entry in ENTRIES:
             roles = ("serve", "work") if entry.serves else ("work",)
             await asyncio.gather(*(restart(ground, f"{entry.name}-{role}") for role in roles))
         await changing
+
+
+async def _changed(change: Callable[[str, str, str], None], url: str, folder: str, revision: str) -> None:
+    """A migration gives up its lock after five seconds rather than make everybody wait; then it is tried again."""
+    async for attempt in stamina.retry_context(on=DBAPIError, attempts=CHANGE_TRIES, timeout=None, wait_max=1.0):
+        with attempt:
+            await asyncio.to_thread(change, url, folder, revision)
 
 
 def change_of(ground: Ground, folder: Path, *, back: bool) -> tuple[str, str, str, str]:
@@ -266,15 +280,15 @@ def each(parts: Sequence[object]) -> int:
 
 
 SERVED = ("procedures-serve", "identity-serve", "notifications-serve", "standardization-serve")
-CONSUMING = ("notifications-work", "standardization-work", "connector-work")
+CONSUMING = ("notifications-work", "standardization-work", "connector-work", "procedures-work", "gateway-work")
 
 FAULTS: tuple[Fault, ...] = (
     Fault("F1", "the gateway is killed", killing("gateway-serve")),
     Fault("F2", "each API service is killed", killing(*SERVED), each(SERVED)),
     Fault("F3", "the relay is killed", killing("procedures-work"), rest=WORKER_SECONDS),
     Fault("F4", "each consumer is killed", killing(*CONSUMING), each(CONSUMING), rest=WORKER_SECONDS),
-    Fault("F5", "PostgreSQL is killed, and stopped at once", end_postgres),
-    Fault("F6", "the log loses everything", lose_log),
+    Fault("F5", "PostgreSQL is killed, and stopped at once", end_postgres, answers_within=10.0),
+    Fault("F6", "the log loses everything", lose_log, delivered_within=120.0),
     Fault("F7", "the log is restarted", restart_log),
     Fault("F8-database", "cuts between services and PostgreSQL", cutting("database"), each(CUTS)),
     Fault("F8-log", "cuts between services and the log", cutting("log"), each(CUTS)),

@@ -22,6 +22,8 @@ from typing import Any
 
 import aiohttp
 import httpx
+from tests.faults import burning
+from tests.faults.counting_portal import AT_PORTAL
 from tests.faults.ledger import Ledger, Outcome
 from tests.faults.orders import Orders
 
@@ -83,6 +85,23 @@ class Client:
             task.add_done_callback(flows.discard)
         if flows:
             await asyncio.wait(flows, timeout=LAST_ANSWERS_SECONDS)
+
+    async def file_at_portal(self, stop: asyncio.Event) -> None:
+        """Let signed applications arrive at the portal until ``stop``; its receipt is the promise."""
+        content = burning.portal_application()
+        while not stop.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), random.expovariate(self.orders.portal_rate))
+            self.flows += 1
+            self.operations += 1
+            number, flow, key = self.operations, self.flows, str(new_id())
+            await self.ledger.intend(
+                op=number, flow=flow, kind=AT_PORTAL, key=key, digest="", sent=time.monotonic(), person=content["card"]
+            )
+            status, answer, _ = await self._send(f"{self.orders.portal}/_citizen/applications", content, {})
+            took = {"application": answer["receipt_no"]} if status == 201 else {}
+            outcome = Outcome.ACKED if took else Outcome.UNKNOWN
+            self.ledger.note(op=number, outcome=outcome, status=status, definite=True, at=time.monotonic(), **took)
 
     async def _flow(self) -> None:
         self.flows += 1
@@ -179,7 +198,7 @@ async def main(orders: Orders) -> None:
         background = [asyncio.create_task(client.sign_in()), asyncio.create_task(ledger.keep())]
         while not client.tokens and not stop.is_set():
             await asyncio.sleep(0.05)
-        await client.arrive(stop)
+        await asyncio.gather(client.arrive(stop), client.file_at_portal(stop))
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)

@@ -14,6 +14,8 @@ class Orders:
         url: where the gateway answers.
         ledger: the file to write.
         rate: operations a second on average.
+        portal: where the portal takes applications.
+        portal_rate: of these, a second on average.
         residents: whose cards are used; see ``people.CARDS``.
         connections: sockets to the gateway.
     """
@@ -23,5 +25,7 @@ class Orders:
     url: str
     ledger: str
     rate: float
+    portal: str
+    portal_rate: float = 0.5
     residents: Sequence[str] = ("hanako", "taro", "fumi")
     connections: int = 200

@@ -53,18 +53,23 @@ async def restart(ground: Ground, part: str) -> None:
     before = await send(ground, part, signal.SIGTERM)
     await until(lambda: ground.town.pid_of(part) not in (None, before), f"{part} did not come back")
     service, _, role = part.rpartition("-")
-    if role != "serve":
-        return
+    if role == "serve":
+        await ready(ground, service, path="/livez")
+
+
+async def ready(ground: Ground, service: str, within: float = TAKES_A_MOMENT, path: str = "/readyz") -> None:
+    """Wait until a service answers; raises ``TimeoutError``."""
     port = json.loads(ground.town.place.ports.read_text())[service]
-    give_up = time.monotonic() + TAKES_A_MOMENT
+    give_up = time.monotonic() + within
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=2, trust_env=False) as client:
         while time.monotonic() < give_up:
             try:
-                if (await client.get("/livez")).is_success:
+                if (await client.get(path)).is_success:
                     return
             except httpx.HTTPError:
-                await asyncio.sleep(0.05)
-    raise TimeoutError(f"{part} does not answer")
+                pass
+            await asyncio.sleep(0.05)
+    raise TimeoutError(f"{service} does not answer")
 
 
 def children(pid: int) -> list[int]:

@@ -44,7 +44,8 @@ class Row:
     @property
     def wrong(self) -> bool:
         """Whether any counter that must be 0 is not, or what was to be done could not be."""
-        return self.skipped.startswith(FAILED) or any(finding.kind in WRONG for finding in self.findings)
+        late = any(window.late for window in self.windows)
+        return self.skipped.startswith(FAILED) or late or any(finding.kind in WRONG for finding in self.findings)
 
     def share(self, of: str) -> float:
         """The share of the operations sent during an injection and its recovery that failed, or had no answer."""
@@ -64,8 +65,12 @@ class Row:
         """One line."""
         counted = self.counters()
         known = {name: counted[name] for name in (*COUNTERS, *OTHERS)}
-        skipped = {"skipped": self.skipped} if self.skipped else {}
-        return json.dumps({"name": self.name, "acknowledged": self.acknowledged, **known, **skipped})
+        times = {name: self.worst(name) for name in ("first_success", "normal", "delivered")}
+        felt = {name: round(seconds, 2) for name, seconds in times.items() if seconds is not None}
+        late = [window.late for window in self.windows if window.late]
+        said = {"skipped": self.skipped, "late": "; ".join(late)}
+        told = {name: words for name, words in said.items() if words}
+        return json.dumps({"name": self.name, "acknowledged": self.acknowledged, **known, **felt, **told})
 
 
 def rows(
@@ -119,6 +124,12 @@ def table(of: Sequence[Row]) -> Table:
             notes.append(f"{row.name} NOT RUN: {row.skipped}")
             continue
         counted = row.counters()
+        notes += [f"{row.name}: {window.late}" for window in row.windows if window.late]
+        notes += [
+            f"{row.name}: everything in the log again after {window.delivered:.1f} s"
+            for window in row.windows
+            if window.delivered is not None
+        ]
         made.add_row(
             row.name,
             row.title,

@@ -114,7 +114,8 @@ async def _count(
     here = {str(one) for one in await town.rows("procedures", query, UUID(resident.person_id))}
     acknowledged = ledger.applications
     lost = [at for one, at in acknowledged.items() if one not in here]
-    first = min((at for at in acknowledged.values() if at > burnt), default=None)
+    # An answer that was in the client's socket when the box burnt is no answer of the standby.
+    first = min((at for one, at in acknowledged.items() if ledger.sent[one] > burnt), default=None)
     return {
         "name": f"site_loss.{'synchronous' if synchronous else 'asynchronous'}",
         "acknowledged": len(acknowledged),

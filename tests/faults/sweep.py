@@ -66,6 +66,6 @@ async def _succeeds(ground: Ground, script: str, *arguments: str) -> None:
 
 SWEEP: tuple[Fault, ...] = (
     *(Fault(point.name, point.title, dying_at(point), TIMES, LONG_TIMES) for point in (*POINTS, SENDERS)),
-    Fault("mid-migration", "a migration is killed half way", migrate_half_way, 2, LONG_TIMES),
-    Fault("mid-key-rotation", "a change of keys is killed half way", rotate_half_way, 2, LONG_TIMES),
+    Fault("mid-migration", "a migration is killed half way", migrate_half_way, TIMES, LONG_TIMES),
+    Fault("mid-key-rotation", "a change of keys is killed half way", rotate_half_way, TIMES, LONG_TIMES),
 )

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from .counting import Flow, compare
 from .findings import Kind, in_order
+from .flows import Flow, compare
 from .ledger import Book, Ledger, Operation, Outcome
 from .windows import percentile
 

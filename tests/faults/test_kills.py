@@ -2,14 +2,10 @@
 
 import asyncio
 import random
-import time
-from collections import Counter
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import aiohttp
 import httpx
 import pytest
 
@@ -18,11 +14,17 @@ from town_kit.messaging.event import decode
 from town_kit.messaging.pglog import PgLog
 from town_kit.settings import Zone
 from town_kit.testing import eventually
+from town_onebox import testing
 from town_onebox.journey import people
 from town_onebox.testing import RunningTown
 
-from .findings import in_order
+from . import burning, counting
+from .findings import WRONG
+from .injections import end_postgres
+from .ledger import Book
 from .load import sample
+from .outlook import looked_into, reachable
+from .town import Ground, loaded
 
 pytestmark = [
     pytest.mark.journey,
@@ -33,12 +35,12 @@ pytestmark = [
 
 PATH = "/procedures/v1/applications"
 TOPIC = "procedures.applications"
-APPLICATIONS = 2_000
-WITHDRAWN_EACH = 4
-CONNECTIONS = 12
-KILLED = ("web-1", "web-2", "worker")
+ACKNOWLEDGED = 2_000
+RATE = 45.0
+KILLED = ("web-1", "web-2", "worker", "postgres")
 SECONDS = 120.0
-TOLD = ["application.submitted", "application.withdrawn"]
+QUIET_WITHIN = 180.0
+ONE_BOX = ("public", "vault")
 
 
 def body() -> dict[str, Any]:
@@ -167,107 +169,45 @@ async def quiet(town: RunningTown) -> None:
     await eventually(nothing_left, within=60, every=0.1)
 
 
-@dataclass
-class ClientLedger:
-    """What the client knows: whatever it was told, in the order in which it asked."""
-
-    acknowledged: list[UUID] = field(default_factory=list)
-    withdrawn: set[UUID] = field(default_factory=set)
-    lost_answers: int = 0
-    killed: list[str] = field(default_factory=list)
-
-
-async def insist(client: aiohttp.ClientSession, ledger: ClientLedger, path: str, headers: Any, content: Any) -> Any:
-    """Send until there is an answer, always with the same key; a refusal is the test's own mistake."""
-    while True:
+async def test_two_thousand_acknowledged_through_four_kills_are_neither_lost_nor_doubled_nor_out_of_order() -> None:
+    """The count of ``make faults``, small: the same load, ledger and count, on one box with its log in PostgreSQL."""
+    with testing.directory() as place:
+        burning.prepare(place)
+        town = await asyncio.to_thread(RunningTown, place)
+        ground = Ground("pglog", place.parent, town, None, {}, Book(place.parent / "ledger.jsonl"), doors=ONE_BOX)
         try:
-            async with client.post(path, json=content, headers=headers) as answer:
-                if answer.status < 300:
-                    return await answer.json()
-                assert answer.status in {409, 429, 503}, (path, answer.status, await answer.text())
-        except (aiohttp.ClientError, TimeoutError):
-            ledger.lost_answers += 1
-        await asyncio.sleep(0.05)
+            await reachable(ground)
+            async with loaded(ground, RATE):
+                for number, part in enumerate(random.sample(KILLED, len(KILLED)), 1):
+                    await acknowledged(ground.book, number * ACKNOWLEDGED // (len(KILLED) + 1))
+                    await killed(ground, part)
+                await acknowledged(ground.book, ACKNOWLEDGED)
+            where = looked_into(ground)
+            left = await counting.quiet(where, print, seconds=3.0, within=QUIET_WITHIN, patient=False)
+            findings = await counting.count(where, ground.book.read(), left)
+            serials = await town.rows("procedures", "SELECT receipt_serial FROM applications ORDER BY 1")
+        finally:
+            code = await asyncio.to_thread(town.stop)
 
-
-async def file_and_withdraw(town: RunningTown, resident: people.SignedIn, ledger: ClientLedger) -> None:
-    """``APPLICATIONS`` are filed, each fourth is withdrawn; meanwhile one process after the other is killed."""
-    numbers = iter(range(APPLICATIONS))
-    content = body()
-
-    async def one(client: aiohttp.ClientSession, number: int) -> None:
-        seen = await insist(client, ledger, PATH, resident.headers, content)
-        ledger.acknowledged.append(UUID(seen["id"]))
-        if number % WITHDRAWN_EACH == 0:
-            headers = {**resident.headers, "If-Match": f'"{seen["version"]}"'}
-            await insist(client, ledger, f"{PATH}/{seen['id']}/withdraw", headers, None)
-            ledger.withdrawn.add(UUID(seen["id"]))
-
-    async def worker() -> None:
-        connector = aiohttp.TCPConnector(limit=1)  # a connection of one's own: another web process may take each
-        async with aiohttp.ClientSession(
-            town.town.public_url, connector=connector, timeout=aiohttp.ClientTimeout(total=20)
-        ) as client:
-            for number in numbers:
-                await one(client, number)
-
-    async def killer() -> None:
-        parts = random.sample(KILLED, len(KILLED))
-        moments = sorted(random.sample(range(APPLICATIONS // 20, APPLICATIONS * 9 // 10), len(parts)))
-        for part, moment in zip(parts, moments, strict=True):
-            while len(ledger.acknowledged) < moment or not town.kill(part):
-                await asyncio.sleep(0.005)
-            ledger.killed.append(part)
-
-    await asyncio.gather(killer(), *(worker() for _ in range(CONNECTIONS)))
-
-
-async def test_two_thousand_applications_through_three_kills_are_neither_lost_nor_doubled_nor_out_of_order(
-    running_town: RunningTown,
-) -> None:
-    began = time.monotonic()
-    resident = await signed_in(running_town)
-    before = await applications_of(running_town, resident)
-    ledger = ClientLedger()
-
-    await file_and_withdraw(running_town, resident, ledger)
-    ours = set(ledger.acknowledged)
-
-    async def effects() -> Counter[tuple[UUID, str]]:
-        rows = await running_town.rows("notifications", "SELECT application_id, kind FROM messages")
-        return Counter((application, kind) for application, kind in rows if application in ours)
-
-    wanted = {(a, "application.submitted") for a in ours} | {(a, "application.withdrawn") for a in ledger.withdrawn}
-
-    async def all_done() -> bool:
-        return set(await effects()) >= wanted
-
-    await eventually(all_done, within=SECONDS - (time.monotonic() - began), every=0.5)
-    await quiet(running_town)
-
-    assert sorted(ledger.killed) == sorted(KILLED)
-    assert len(ours) == len(ledger.acknowledged) == APPLICATIONS
-    assert len(ledger.withdrawn) == APPLICATIONS // WITHDRAWN_EACH
-    assert await applications_of(running_town, resident) - before == ours, "lost, or made twice"
-    assert await effects() == Counter(wanted), "told too seldom, or twice"
-    assert await out_of_order(running_town, ours) == []
-    for database in ("procedures", "notifications", "standardization", "connector"):
-        for table in ("dead_letters", "parked_events"):
-            assert await running_town.rows(database, f"SELECT count(*) FROM {table}") == [0], (database, table)
-    serials = await running_town.rows("procedures", "SELECT receipt_serial FROM applications ORDER BY 1")
+    assert [finding for finding in findings if finding.kind in WRONG] == []
+    assert sum(1 for _ in ground.book.acknowledged()) >= ACKNOWLEDGED
     assert serials == list(range(1, len(serials) + 1)), "the 収受番号 has a gap"
+    assert code == 0
 
 
-async def out_of_order(town: RunningTown, ours: set[UUID]) -> list[UUID]:
-    """Applications whose events stand wrong in the log, repeats left out, or whose messages came in the wrong order."""
-    rows = await town.rows("procedures", "SELECT key, max(sequence) FROM outbox WHERE topic = $1 GROUP BY key", TOPIC)
-    last = dict(rows)
-    wrong = []
-    for application, sequences in (await logged(town)).items():
-        if not in_order(sequences) or max(sequences, default=0) != last[application]:
-            wrong.append(application)
-    query = "SELECT application_id, array_agg(kind ORDER BY created_at, id) FROM messages GROUP BY application_id"
-    for application, kinds in await town.rows("notifications", query):
-        if application in ours and kinds not in (TOLD[:1], TOLD):
-            wrong.append(application)
-    return wrong
+async def acknowledged(book: Book, wanted: int) -> None:
+    """Wait until the town has promised so many operations."""
+
+    async def enough() -> bool:
+        return sum(1 for _ in book.read().acknowledged()) >= wanted
+
+    await eventually(enough, within=SECONDS, every=0.2)
+
+
+async def killed(ground: Ground, part: str) -> None:
+    """SIGKILL one part of the box, or every process of its PostgreSQL."""
+    if part == "postgres":
+        await end_postgres(ground, 0)
+        return
+    while not ground.town.kill(part):
+        await asyncio.sleep(0.005)

@@ -9,8 +9,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -49,6 +49,7 @@ class Ground:
         long: the counts and times of a release, not of a quick run.
         disk: the disk of PostgreSQL alone, where one could be made.
         log_disk: the disk of the broker alone, where one could be made.
+        doors: the names of the gateway's and the vault's port.
     """
 
     transport: str
@@ -60,6 +61,7 @@ class Ground:
     long: bool = False
     disk: Path | None = None
     log_disk: Path | None = None
+    doors: tuple[str, str] = DOORS
 
     @property
     def extra(self) -> Path:
@@ -77,13 +79,12 @@ class Ground:
         ]
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on, each another one."""
-    probes = [socket.create_server((HOST, 0)) for _ in range(count)]
-    ports: list[int] = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
+@contextmanager
+def free_ports(count: int) -> Iterator[list[int]]:
+    """Ports nobody listens on, each another one; while the block runs nobody else is given one of them."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.create_server((HOST, 0))) for _ in range(count)]
+        yield [probe.getsockname()[1] for probe in probes]
 
 
 @asynccontextmanager
@@ -96,7 +97,6 @@ async def standing(
     directory = folder / "town"
     names = [entry.name for entry in ENTRIES]
     serving = [entry.name for entry in ENTRIES if entry.serves]
-    database, *own = free_ports(1 + len(serving))
     disk = directory / "postgres" if disks else None
     log_disk = folder / "kafka" if disks and transport == "kafka" else None
     async with AsyncExitStack() as stack:
@@ -104,12 +104,13 @@ async def standing(
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
         for each in filter(None, (disk, log_disk)):
             stack.enter_context(machine.small_disk(folder / f"{each.name}.image", each))
-        _remember(directory, database, dict(zip(serving, own, strict=True)))
-        targets = {f"database.{name}": database for name in names}
-        targets |= {f"service.{name}": port for name, port in zip(serving, own, strict=True)}
-        if transport == "pglog":
-            targets |= {f"log.{name}": database for name in names}
-        proxies = {name: await stack.enter_async_context(Proxy(HOST, port)) for name, port in targets.items()}
+        with free_ports(1 + len(serving)) as (database, *own):
+            _remember(directory, database, dict(zip(serving, own, strict=True)))
+            targets = {f"database.{name}": database for name in names}
+            targets |= {f"service.{name}": port for name, port in zip(serving, own, strict=True)}
+            if transport == "pglog":
+                targets |= {f"log.{name}": database for name in names}
+            proxies = {name: await stack.enter_async_context(Proxy(HOST, port)) for name, port in targets.items()}
         broker = None
         if transport == "kafka":
             broker = await _broker(stack, folder, proxies)
@@ -142,10 +143,10 @@ def _remember(directory: Path, database: int, services: dict[str, int]) -> None:
 async def _broker(stack: AsyncExitStack, folder: Path, proxies: dict[str, Proxy]) -> KafkaNode:
     """A broker that sends its clients to the proxy before it."""
     kept = folder / "kafka"
-    ports = free_ports(2)
     kept.mkdir(exist_ok=True)
-    (kept / "ports.json").write_text(json.dumps(ports))
-    proxies["broker"] = await stack.enter_async_context(Proxy(HOST, ports[0]))
+    with free_ports(2) as ports:
+        (kept / "ports.json").write_text(json.dumps(ports))
+        proxies["broker"] = await stack.enter_async_context(Proxy(HOST, ports[0]))
     node = KafkaNode(kept, jars_folder())
     node.advertised = proxies["broker"].port
     node.start()  # in the main thread: the broker ends with the thread that started it
@@ -158,10 +159,11 @@ async def loaded(ground: Ground, rate: float) -> AsyncIterator[None]:
     """The load runs while the block does; at the end its last answers are waited for."""
     orders = Orders(
         directory=str(ground.town.place.directory),
-        doors=DOORS,
+        doors=ground.doors,
         url=ground.town.town.public_url,
         ledger=str(ground.book.path),
         rate=rate,
+        portal=ground.town.town.sandbox_addresses()["mynaportal"],
     )
     told = ground.folder / "orders.json"
     told.write_text(json.dumps(asdict(orders)))

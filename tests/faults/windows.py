@@ -23,6 +23,8 @@ class Window:
         over: of its end: a kill is over at once, a cut when it is healed.
         first_success: seconds from ``over`` to the first acknowledgement of an operation that was sent after it.
         normal: seconds from ``over`` until the 99th percentile was normal for a while; None: never, here.
+        delivered: seconds from ``over`` until every event written before it was in the log; None: not asked.
+        late: what took longer than it may, in words.
         until: monotonic seconds of the end of the window.
     """
 
@@ -31,6 +33,8 @@ class Window:
     over: float
     first_success: float | None = None
     normal: float | None = None
+    delivered: float | None = None
+    late: str = ""
     until: float = 0.0
 
 

@@ -9,7 +9,6 @@ and the same callers; they take turns, so that what else the machine does meets 
 import json
 import shutil
 import statistics
-import sys
 from dataclasses import replace
 from functools import partial
 from itertools import cycle
@@ -52,19 +51,17 @@ http {{
 
 async def run() -> list[Measure]:
     """The measures of this benchmark."""
+    if shutil.which("nginx") is None:
+        raise RuntimeError("nginx is the reference here and is not installed (Debian: nginx-light)")
     rates = {name: statistics.median(turns) for name, turns in (await under_load(__name__)).items()}
-    alone, nginx = rates["service"], rates.get("nginx")
-    if nginx is None:
-        print("gateway: nginx is not installed, so its reference was not run", file=sys.stderr)
-    inside, outside = rates["in_process"] / alone, rates["http"] / nginx if nginx else None
-    measures = [
+    alone, nginx = rates["service"], rates["nginx"]
+    inside, outside = rates["in_process"] / alone, rates["http"] / nginx
+    return [
         Measure("gateway.in_process.per_second", rates["in_process"], "requests/s", alone, inside),
         Measure("gateway.in_process.ratio", inside, "of the service alone", 1.0, inside),
         Measure("gateway.http.per_second", rates["http"], "requests/s", nginx, outside),
+        Measure("gateway.http.ratio_to_nginx", outside, "of nginx", 1.0, outside),
     ]
-    if outside is not None:
-        measures.append(Measure("gateway.http.ratio_to_nginx", outside, "of nginx", 1.0, outside))
-    return measures
 
 
 def beside(town: Town) -> list[Part]:
@@ -79,11 +76,9 @@ def beside(town: Town) -> list[Part]:
     account, _ = vault_user.account()
     serve = partial(become_service, distributed, BY_NAME["gateway"], "serve", account, socket)
     parts.append(Part("bench-gateway", serve))
-    nginx = shutil.which("nginx")
-    if nginx:
-        port = ports.reserve("bench-nginx", "127.0.0.1", 0)
-        parts.append(Part("bench-nginx", command=[nginx, "-c", str(_configuration(town, services, port))]))
-    return parts
+    port = ports.reserve("bench-nginx", "127.0.0.1", 0)
+    nginx = shutil.which("nginx") or "nginx"
+    return [*parts, Part("bench-nginx", command=[nginx, "-c", str(_configuration(town, services, port))])]
 
 
 def _configuration(town: Town, services: dict[str, str], port: int) -> Path:
@@ -107,9 +102,8 @@ async def load(town: Town) -> dict[str, list[float]]:
         "service": (_url(ports["bench-procedures"]), ""),
         "in_process": (town.public_url, "/procedures"),
         "http": (_url(ports["bench-gateway"]), "/procedures"),
+        "nginx": (_url(ports["bench-nginx"]), ""),
     }
-    if "bench-nginx" in ports:
-        ways["nginx"] = (_url(ports["bench-nginx"]), "")
     for url, _ in ways.values():
         await ready(url)
     token, ids = await _applications(town)
