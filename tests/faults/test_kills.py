@@ -8,6 +8,13 @@ from uuid import UUID
 
 import httpx
 import pytest
+from tests.faults import burning, counting
+from tests.faults.findings import WRONG
+from tests.faults.injections import end_postgres
+from tests.faults.ledger import Book
+from tests.faults.load import sample
+from tests.faults.outlook import looked_into, reachable
+from tests.faults.town import Ground, loaded
 
 from town_kit.ids import new_id
 from town_kit.messaging.event import decode
@@ -17,14 +24,6 @@ from town_kit.testing import eventually
 from town_onebox import testing
 from town_onebox.journey import people
 from town_onebox.testing import RunningTown
-
-from . import burning, counting
-from .findings import WRONG
-from .injections import end_postgres
-from .ledger import Book
-from .load import sample
-from .outlook import looked_into, reachable
-from .town import Ground, loaded
 
 pytestmark = [
     pytest.mark.journey,
