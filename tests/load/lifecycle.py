@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -127,8 +128,9 @@ async def generate(town: Town, seconds: float) -> Load:
     )
 
 
+@cache
 def sample() -> dict[str, Any]:
-    """The answers of the care procedure's sample."""
+    """The answers of the care procedure's sample: one object for all who ask, which nobody changes."""
     folder = load_catalogue(SHIPPED)["LC-01"].folder
     answers: dict[str, Any] = json.loads((folder / "samples" / "valid.json").read_text(encoding="utf-8"))["answers"]
     return answers

@@ -167,11 +167,7 @@ async def _immediate(request: Request) -> AsyncIterator[AsyncSession]:
 
 
 async def _deferred(request: Request) -> AsyncIterator[Callable[[], Awaitable[AsyncSession]]]:
-    now = handling(request)
-    now.prepares = True
-    # Judged once: the second time a file is used and a day over, and the answer is still that of the first time.
-    if (answer := await _stored(now)) is not None:
-        raise Replay(answer)
+    handling(request).prepares = True
     async with AsyncExitStack() as stack:
 
         async def begin() -> AsyncSession:
@@ -240,7 +236,9 @@ class TownRoute(APIRoute):
                 return replay.response
             except Problem:
                 if now.prepares and now.session is None and (answer := await _stored(now)) is not None:
-                    return answer  # what refused it is what the first try has just done
+                    # What refused it is what the first try has done: its file is used, its day is over. Looked up here
+                    # only, and under the key's lock, because most requests are the first of their key.
+                    return answer
                 raise
             except (RequestValidationError, HTTPException):
                 raise
