@@ -139,6 +139,24 @@ async def data_directory(town: RunningTown) -> str:
     return str(found)
 
 
+@pytest.mark.runbook("notifications")
+async def test_without_notifications_applications_are_taken_and_decided_and_told_later(
+    running_town: RunningTown,
+) -> None:
+    async with asking(running_town) as client:
+        resident = await people.resident(running_town.town, client, "taro")
+        officer = await people.staff(client, "clerk")
+        async with without_database(running_town, "notifications"):
+            view = await apply(client, resident)
+            for verb, body in (("accept", None), ("decide", {"decision": "approved"})):
+                headers = {**officer.headers, "If-Match": f'"{view["version"]}"'}
+                answer = await client.post(f"{APPLICATIONS}/{view['id']}/{verb}", json=body, headers=headers)
+                view = people.told(answer)
+            assert (await read(client, resident, view))["state"] == "approved"
+            assert (await client.get("/notifications/v1/messages", headers=resident.headers)).status_code == 503
+        await eventually_told(client, resident, view)
+
+
 @pytest.mark.runbook("worker だけ")
 async def test_without_the_worker_requests_are_answered_and_the_rest_is_done_later(running_town: RunningTown) -> None:
     async with asking(running_town) as client:

@@ -7,8 +7,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from town_kit.problems import DependencyUnavailable, Problem
 
 # SQLSTATE classes after which the same request may succeed: connection lost, shutdown, lock and statement time-outs,
-# serialisation, too many connections.
-_AGAIN = ("08", "57P0", "57014", "55P03", "40001", "40P01", "53")
+# serialisation, too many connections, a database that takes none for now (closed for maintenance or a restore).
+_AGAIN = ("08", "57P0", "57014", "55P03", "55000", "40001", "40P01", "53")
 
 
 def refusal_of(error: BaseException) -> Problem | None:

@@ -4,13 +4,10 @@ import json
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from town_kit.clock import japan_date
 from town_kit.ids import new_id
 
 
-@pytest.mark.runbook("notifications")
 async def test_an_event_becomes_one_message_by_push_and_mail(api: Any) -> None:
     token, address = f"device-{new_id()}", f"hanako-{new_id()}@example.jp"
     await api.register_device(token)
@@ -67,7 +64,6 @@ async def test_an_application_of_nobody_known_is_one_message_for_staff(api: Any)
     assert (message.person_id, message.state, message.list_name) == (None, "handed_to_staff", "phone")
 
 
-@pytest.mark.runbook("notifications")
 async def test_a_message_nobody_could_bring_is_handed_over_in_time_for_a_letter(api: Any) -> None:
     await api.register_device(f"device-{new_id()}")
     event = await api.hear("approved")  # valid for 30 days
