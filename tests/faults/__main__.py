@@ -16,11 +16,10 @@ from rich.console import Console
 from tests.faults import machine, report
 from tests.faults.counting import count, quiet
 from tests.faults.injections import FAULTS, Fault
-from tests.faults.outlook import looked_into, reachable
 from tests.faults.processes import ready, until
 from tests.faults.report import FAILED, STEADY, Row
 from tests.faults.sweep import SWEEP
-from tests.faults.town import Ground, loaded, standing
+from tests.faults.town import Ground, loaded, looked_into, reachable, standing
 from tests.faults.windows import Window, recovery, steady
 
 from town_kit.db.server_files import NoServer

@@ -13,8 +13,7 @@ from tests.faults.findings import WRONG
 from tests.faults.injections import end_postgres
 from tests.faults.ledger import Book
 from tests.faults.load import sample
-from tests.faults.outlook import looked_into, reachable
-from tests.faults.town import Ground, loaded
+from tests.faults.town import Ground, loaded, looked_into, reachable
 
 from town_kit.ids import new_id
 from town_kit.messaging.event import decode

@@ -1,4 +1,7 @@
-"""The town of a fault run: every service a process, every connection between them through a proxy of ours."""
+"""The town of a fault run: every service a process, every connection between them through a proxy of ours.
+
+Before the load somebody can be reached in it (``reachable``), and after it the count looks in (``looked_into``).
+"""
 
 import asyncio
 import json
@@ -14,15 +17,24 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextma
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import httpx
 import yaml
-from tests.faults import machine
+from tests.faults import counting, machine
+from tests.faults.flows import OUTSIDE_REACHED
 from tests.faults.inside import Detours
 from tests.faults.ledger import Book
 from tests.faults.orders import Orders
 from tests.faults.proxy import Proxy
 
+from town_kit.messaging.kafka import KafkaLog
 from town_kit.messaging.kafka_node import KafkaNode
+from town_kit.messaging.pglog import PgLog
+from town_kit.messaging.transport import Transport
+from town_kit.settings import Zone
 from town_kit.testing.kafka import jars_folder
+from town_onebox import secrets
+from town_onebox.assembly import LOG_DATABASES
+from town_onebox.journey import people
 from town_onebox.registry import ENTRIES
 from town_onebox.testing import RunningTown
 
@@ -181,3 +193,28 @@ async def loaded(ground: Ground, rate: float) -> AsyncIterator[None]:
             process.kill()
     if code:
         raise RuntimeError(f"the load ended with {code}: {(ground.folder / 'load.out').read_text()[-2000:]}")
+
+
+async def reachable(ground: Ground) -> None:
+    """One of the residents has a device and a mail address, so that the outside world hears of her applications."""
+    town = ground.town.town
+    outside = town.sandbox_addresses()
+    async with httpx.AsyncClient(base_url=town.public_url, timeout=30, trust_env=False) as client:
+        own = await people.resident(town, client, OUTSIDE_REACHED)
+        await people.can_be_reached(
+            client, own, device="fault-device", address="faults@example.jp", mailbox=outside["smtp_control"]
+        )
+
+
+def looked_into(ground: Ground) -> counting.Town:
+    """Where the count looks; the log is read past the proxies where that is possible."""
+    passwords = {**ground.town.town.secrets.databases, **secrets.read_vault(ground.town.place).databases}
+
+    def log_of(zone: Zone) -> Transport:
+        if ground.broker is not None:
+            return KafkaLog(ground.broker.bootstrap)
+        name = LOG_DATABASES[zone]
+        host, port = ground.town.town.server
+        return PgLog(f"postgresql://{name}_app:{passwords[name].app}@{host}:{port}/{name}")
+
+    return counting.Town(ground.town, log_of)
