@@ -25,20 +25,23 @@ pytestmark = [
 
 CONSUMER = "notifications.messages"
 LEDGERS = {"push": ("fcm", "message"), "email": ("smtp", "message")}
+# How often the event may stand in the log. Where a consumer or the chain dies, the relay in the same process dies with
+# it, perhaps between produce and mark: then it is repeated, which is known by its id.
+ONCE, REPEATED = (1,), (1, 2)
 PLACES = {
-    "after-outbox-read.procedures": 1,
-    "after-produce-before-mark.procedures": 2,
-    "after-mark.procedures": 1,
-    f"after-poll-before-tx.{CONSUMER}": 1,
-    f"after-effect-before-commit.{CONSUMER}": 1,
-    f"after-commit-before-offset.{CONSUMER}": 1,
-    "mid-audit-append.procedures": 1,
+    "after-outbox-read.procedures": ONCE,
+    "after-produce-before-mark.procedures": (2,),
+    "after-mark.procedures": ONCE,
+    f"after-poll-before-tx.{CONSUMER}": REPEATED,
+    f"after-effect-before-commit.{CONSUMER}": REPEATED,
+    f"after-commit-before-offset.{CONSUMER}": REPEATED,
+    "mid-audit-append.procedures": REPEATED,
 }
 
 
 @pytest.mark.parametrize(("place", "times"), PLACES.items())
 async def test_a_worker_killed_there_loses_nothing_and_tells_it_once(
-    running_town: RunningTown, place: str, times: int
+    running_town: RunningTown, place: str, times: tuple[int, ...]
 ) -> None:
     resident = await signed_in(running_town)
     await quiet(running_town)
@@ -53,7 +56,7 @@ async def test_a_worker_killed_there_loses_nothing_and_tells_it_once(
     await quiet(running_town)
     assert running_town.pid_of("worker") != before
     assert await told(running_town, application) == ["application.submitted"]
-    assert (await logged(running_town))[application].count(1) == times
+    assert (await logged(running_town))[application].count(1) in times
     for table in ("dead_letters", "parked_events"):
         assert await running_town.rows("notifications", f"SELECT count(*) FROM {table}") == [0], table
     assert (await chain_of(running_town, "procedures")).holds

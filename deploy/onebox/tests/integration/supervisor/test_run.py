@@ -94,7 +94,7 @@ def test_a_final_process_ends_the_town_with_its_code(tmp_path: Path, start: Star
             note("other")
             time.sleep(60)
         def last():
-            while not (here / "other").exists(): time.sleep(0.01)
+            while not (here / "other").exists() or not (here / "other").read_text(): time.sleep(0.01)
             return 7
         sys.exit(Supervisor([Part("other", other), Part("last", last, final=True)], here).run())
         """,
