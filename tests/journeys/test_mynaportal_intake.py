@@ -79,10 +79,17 @@ class Way:
     async def found(self, path: str, receipt_no: str, scopes: str) -> list[dict[str, Any]]:
         """What a clerk finds under a receipt number."""
         headers = self.composed.issuer.headers(Role.STAFF, scopes, amr=("pwd", "otp"))
+        found: list[dict[str, Any]] = []
+        params = {"limit": "100"}
         async with self.composed.client("procedures") as client:
-            answer = await client.get(path, headers=headers, params={"limit": 100})
-        assert answer.status_code == 200, answer.text
-        return [item for item in answer.json()["items"] if item["receipt_no"] == receipt_no]
+            while True:
+                answer = await client.get(path, headers=headers, params=params)
+                assert answer.status_code == 200, answer.text
+                page = answer.json()
+                found += [item for item in page["items"] if item["receipt_no"] == receipt_no]
+                if page["next_cursor"] is None:
+                    return found
+                params["cursor"] = page["next_cursor"]
 
     def told(self, receipt_no: str) -> list[str]:
         """The codes the portal was told about a receipt number."""

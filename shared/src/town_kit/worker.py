@@ -21,6 +21,7 @@ from town_kit.service import Job, Service
 
 log = structlog.get_logger(__name__)
 LONGEST_PAUSE = 30.0
+FINISH_SECONDS = 12.0  # longer than a call to a counterpart may take, shorter than the supervisor waits
 
 
 async def work(service: Service, *, ordinary: bool = True, urgent: bool = True) -> None:
@@ -86,15 +87,28 @@ async def keep_running(name: str, start: Callable[[], Awaitable[None]]) -> None:
 async def run_job(service: Service, job: Job, due: asyncio.Event | None = None) -> None:
     """Run a job for ever: at once again while it finds work, else after ``every``; after a failure with back-off.
 
-    ``due``, set by anybody, ends a pause.
+    ``due``, set by anybody, ends a pause. A cancellation lets a run that has begun finish first: one cut off between
+    sending a message and marking it would send it again after every restart.
     """
     woken = due or asyncio.Event()
     pause = job.every
     while True:
         try:
-            done = await job.run()
+            done = await _to_its_end(job.run())
             pause = timedelta(0) if done else job.every
         except Exception:
             log.exception("job_failed", service=service.name, job=job.name)
             pause = min(max(pause * 2, timedelta(seconds=0.5)), timedelta(seconds=LONGEST_PAUSE))
         await notify.wait(woken, pause.total_seconds())
+
+
+async def _to_its_end(running: Awaitable[int]) -> int:
+    """Await it; a cancellation meanwhile waits for its end, at most ``FINISH_SECONDS``."""
+    task = asyncio.ensure_future(running)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=FINISH_SECONDS)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise

@@ -11,6 +11,7 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -50,6 +51,7 @@ HANAKO = DEMO_HOLDERS["hanako"]
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 GENERATION = {"rsa": "2024", "p384": "2026"}
 OTHER = {"rsa": "p384", "p384": "rsa"}
+HOLDERS = 50
 Extensions = Sequence[tuple[x509.ExtensionType, bool]]
 
 
@@ -219,10 +221,20 @@ def keys() -> dict[str, Any]:
     }
 
 
-def certificate_of(mutant: Mutant, issuer: AuthorityKey, key: Any, signing: PrivateKey) -> x509.Certificate:
-    """The certificate. asn1crypto takes a length of x80 hex for none and encodes anew what must stay as it is."""
-    made = (spoilt(mutant, issuer, key, signing, "X" * length) for length in itertools.count(1))
-    return next(found for found in made if found.public_bytes(Encoding.DER)[3] != 0x80)
+def certificate_of(
+    mutant: Mutant, issuer: AuthorityKey, key: Any, signing: PrivateKey
+) -> tuple[x509.Certificate, bytes]:
+    """The certificate, and a message that its key has signed.
+
+    asn1crypto takes every length that ends in 0x80, of the certificate or of what stands around it in the message, for
+    none at all, and encodes anew what must stay as it is, or cannot. With a holder of a longer name all are others.
+    """
+    for length in range(1, HOLDERS):
+        made = spoilt(mutant, issuer, key, signing, "X" * length)
+        if made.public_bytes(Encoding.DER)[3] != 0x80:
+            with suppress(ValueError):
+                return made, detached_cms(CONTENT, made, key, NOW)
+    raise AssertionError(f"{mutant.name} cannot be put into a message")
 
 
 def spoilt(mutant: Mutant, issuer: AuthorityKey, key: Any, signing: PrivateKey, holder: str) -> x509.Certificate:
@@ -340,9 +352,8 @@ def openssl_accepts(folder: Path, certificates: Sequence[x509.Certificate], issu
     return [f"{file}: OK" in good for file in files]
 
 
-async def our_verdict(verifier: JpkiVerifier, certificate: x509.Certificate, key: Any) -> bool:
+async def our_verdict(verifier: JpkiVerifier, cms: bytes) -> bool:
     try:
-        cms = detached_cms(CONTENT, certificate, key, NOW)
         return (await verifier.verify_signature(cms, DIGESTS, NOW)).revocation.status is Status.GOOD
     except Problem as refusal:
         said = refusal.detail
@@ -363,17 +374,17 @@ async def test_every_certificate_gets_its_true_verdict_and_every_other_opinion_h
         issuer = authority.key("auth", GENERATION[kind]) if mutant.issuer == "auth" else signer
         key = keys[OTHER[kind] if mutant.key == "other" else mutant.key or kind]
         signing = {"foreign": stranger.key("sign", GENERATION[kind]).key, "self": key, "holder": keys["holder"]}
-        certificate = certificate_of(mutant, issuer, key, signing.get(mutant.issuer, issuer.key))
+        certificate, cms = certificate_of(mutant, issuer, key, signing.get(mutant.issuer, issuer.key))
         if mutant.revoked is not None:
             authority.revoke(certificate, NOW + mutant.revoked)
-        cases.append((mutant, certificate, key))
+        cases.append((mutant, certificate, cms))
     authority.publish_crls(tmp_path / "crl", NOW - timedelta(hours=1))
     crl = authority.crl(signer, NOW - timedelta(hours=1))
     verifier: JpkiVerifier = make_verifier(tmp_path / "crl")
 
     asked = asyncio.to_thread(openssl_accepts, tmp_path, [certificate for _, certificate, _ in cases], signer, crl)
     openssl = asyncio.create_task(asked)
-    ours = [await our_verdict(verifier, certificate, key) for _, certificate, key in cases]
+    ours = [await our_verdict(verifier, cms) for _, _, cms in cases]
     assert [m.name for (m, _, _), found in zip(cases, ours, strict=True) if found and not m.good] == []
     assert [m.name for (m, _, _), found in zip(cases, ours, strict=True) if m.good and not found] == []
     certvalidator = [await certvalidator_accepts(certificate, signer, crl) for _, certificate, _ in cases]

@@ -16,7 +16,13 @@ from town_notifications.recipients.models import ContactPoint, Preference
 from town_notifications.templates import shared_texts
 
 BATCH = 20
-RETRY_AFTER = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=5))
+RETRY_AFTER = (
+    timedelta(seconds=2),
+    timedelta(seconds=10),
+    timedelta(seconds=30),
+    timedelta(minutes=2),
+    timedelta(minutes=5),
+)
 
 
 async def send_codes(wired: Ports) -> int:

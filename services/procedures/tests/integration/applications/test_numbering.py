@@ -25,7 +25,8 @@ async def test_numbers_are_gapless_whatever_runs_at_once(api: Any) -> None:
 async def test_numbering_does_not_move_the_version(api: Any) -> None:
     body = {"procedure_code": "LC-01", "answers": api.sample("LC-01")}
     view = (await api.client.post("/v1/applications", json=body, headers=api.resident())).json()
-    await number_batch(api.service.database)
+    while await number_batch(api.service.database):  # other tests have left some, which come before
+        pass
     read = (await api.client.get(f"/v1/applications/{view['id']}", headers=api.resident())).json()
     assert read["version"] == 1
     assert read["receipt_number"] is not None
