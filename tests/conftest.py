@@ -14,6 +14,7 @@ import yaml
 from fastapi import FastAPI
 
 from town_identity.keys import KeyRing
+from town_kit import http
 from town_kit.app import create_app
 from town_kit.auth.jose import jwks
 from town_kit.db.server_files import Account
@@ -94,6 +95,8 @@ async def composed(town: Town, town_issuer: Issuer) -> AsyncIterator[Composed]:
         for service, app in zip(services.values(), apps.values(), strict=True):
             await stack.enter_async_context(app.router.lifespan_context(app))
             stack.push_async_callback(service.database.engine.dispose)
+        for name, app in apps.items():  # whom the gateway finds behind it: these, not those of a test before
+            http.register_app(name, app)
         yield Composed(town, services, apps, town_issuer)
 
 

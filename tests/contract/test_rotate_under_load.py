@@ -101,6 +101,7 @@ class Clients:
         numbers: what was deposited, by row.
         done: how often each kind of work was done.
         failures: what went wrong.
+        over: they end what they have begun, and begin nothing more.
     """
 
     fleet: Fleet
@@ -110,6 +111,7 @@ class Clients:
     numbers: dict[Any, MyNumber] = field(default_factory=dict)
     done: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
+    over: bool = False
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
@@ -118,12 +120,11 @@ class Clients:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            self.over = True
+            await asyncio.gather(*tasks)
 
     async def _again_and_again(self, work: Callable[[], Awaitable[None]]) -> None:
-        while True:
+        while not self.over:
             try:
                 await work()
             except Exception as failure:

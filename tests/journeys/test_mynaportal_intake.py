@@ -116,8 +116,6 @@ async def served(app: Any) -> AsyncIterator[str]:
 @pytest.fixture
 async def way(composed: Any) -> AsyncIterator[Way]:
     """The town as composed, and a portal that is there."""
-    for name, app in composed.apps.items():
-        http.register_app(name, app)
     place = composed.town.place.sandbox
     portal = server.create(Place(place), lambda name: open_card(place, name))
     async with served(portal.app) as address:
@@ -127,7 +125,6 @@ async def way(composed: Any) -> AsyncIterator[Way]:
             yield Way(portal, citizen, connector, composed)
 
 
-@pytest.mark.runbook("gateway")
 async def test_a_signed_application_stands_in_procedures_and_the_portal_knows_it_arrived(way: Way) -> None:
     receipt_no = await way.files()
 

@@ -5,7 +5,7 @@ import time
 
 import httpx
 
-from town_kit.admission import Admission
+from town_kit.admission import LONGEST_SECONDS, Admission, Line
 from town_kit.asgi import Receive, Scope, Send
 
 
@@ -70,3 +70,18 @@ async def test_a_request_that_fails_gives_its_slot_back() -> None:
     await client.get("/")
 
     assert admission.in_flight == 0
+
+
+def test_the_refused_are_told_to_come_one_after_another_as_fast_as_requests_are_finished() -> None:
+    now = 0.0
+    line = Line(least=4, clock=lambda: now)
+    assert [line.place() for _ in range(8)] == [1, 1, 1, 1, 2, 2, 2, 2]
+    now = 2.0  # those who were told have come
+    for _ in range(20):
+        line.finished()
+    assert [line.place() for _ in range(20)] == [1] * 10 + [2] * 10
+
+
+def test_nobody_is_sent_away_for_longer_than_the_longest() -> None:
+    line = Line(least=1, clock=lambda: 0.0)
+    assert {line.place() for _ in range(100)} == set(range(1, LONGEST_SECONDS + 1))

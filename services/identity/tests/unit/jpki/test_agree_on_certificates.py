@@ -221,13 +221,10 @@ def keys() -> dict[str, Any]:
     }
 
 
-def certificate_of(
-    mutant: Mutant, issuer: AuthorityKey, key: Any, signing: PrivateKey
-) -> tuple[x509.Certificate, bytes]:
+def certificate_of(mutant: Mutant, issuer: AuthorityKey, key: Any, signing: Any) -> tuple[x509.Certificate, bytes]:
     """The certificate, and a message that its key has signed.
 
-    asn1crypto takes every length that ends in 0x80, of the certificate or of what stands around it in the message, for
-    none at all, and encodes anew what must stay as it is, or cannot. With a holder of a longer name all are others.
+    asn1crypto takes a length ending in 0x80 for none, and encodes anew what must stay as it is, or cannot.
     """
     for length in range(1, HOLDERS):
         made = spoilt(mutant, issuer, key, signing, "X" * length)

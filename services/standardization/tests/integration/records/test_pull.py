@@ -28,7 +28,6 @@ async def record_id(world: Any, application_id: UUID) -> UUID:
     return UUID(str(row.id))
 
 
-@pytest.mark.runbook("gateway")
 async def test_a_claim_of_child_allowance_is_pulled_with_its_amount(world: Any) -> None:
     application_id = await world.accepted("CH-01")
     await world.settle()
