@@ -135,6 +135,19 @@ class Api:
     def officer(self, officer: UUID | None = None, scopes: str = STAFF_SCOPES) -> dict[str, str]:
         return dict(self.issuer.headers(Role.STAFF, scopes, subject=officer or self.officer_id, amr=("pwd", "otp")))
 
+    async def queue(self, **query: Any) -> set[str]:
+        """All that a clerk finds in the work queue, whatever other tests have left there."""
+        found: set[str] = set()
+        params = {"limit": 100, **query}
+        while True:
+            answer = await self.client.get("/v1/work-queue", params=params, headers=self.officer())
+            assert answer.status_code == 200, answer.text
+            page = answer.json()
+            found |= {item["id"] for item in page["items"]}
+            if page["next_cursor"] is None:
+                return found
+            params["cursor"] = page["next_cursor"]
+
     async def upload(
         self,
         headers: dict[str, str],

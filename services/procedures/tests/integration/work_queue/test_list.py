@@ -29,20 +29,6 @@ async def test_pages_hold_every_open_application_once(api: Any) -> None:
     assert set(made) <= set(seen)
 
 
-async def queue(api: Any, **query: Any) -> set[str]:
-    """All that a clerk finds, whatever other tests have left there."""
-    found: set[str] = set()
-    params = {"limit": 100, **query}
-    while True:
-        answer = await api.client.get("/v1/work-queue", params=params, headers=api.officer())
-        assert answer.status_code == 200, answer.text
-        page = answer.json()
-        found |= {item["id"] for item in page["items"]}
-        if page["next_cursor"] is None:
-            return found
-        params["cursor"] = page["next_cursor"]
-
-
 async def test_each_filter_leaves_out_what_it_does_not_name(api: Any) -> None:
     (ours,) = await file(api, 1)
     linked = {"role": "applicant", "person_id": str(api.resident_id)}
@@ -59,7 +45,7 @@ async def test_each_filter_leaves_out_what_it_does_not_name(api: Any) -> None:
     other = answer.json()["id"]
     press = {**api.officer(), "If-Match": answer.headers["etag"]}
     assert (await api.client.post(f"/v1/applications/{other}/accept", headers=press)).status_code == 200
-    assert {ours, other} <= await queue(api)
+    assert {ours, other} <= await api.queue()
     today = api.clock.now().date().isoformat()
     for query, only in (
         ({"procedure_code": "LC-01"}, ours),
@@ -72,16 +58,16 @@ async def test_each_filter_leaves_out_what_it_does_not_name(api: Any) -> None:
         ({"due_before": today}, other),
         ({"flag": "party_not_linked", "channel": "app", "state": "submitted", "procedure_code": "LC-01"}, ours),
     ):
-        found = await queue(api, **query)
+        found = await api.queue(**query)
         assert found & {ours, other} == {only}, query
-    assert await queue(api, flag="party_not_linked", channel="paper") & {ours, other} == set()
+    assert await api.queue(flag="party_not_linked", channel="paper") & {ours, other} == set()
 
 
 async def test_a_day_an_application_is_due_is_not_before_itself(api: Any) -> None:
     (made,) = await file(api, 1)
     (row,) = await api.rows("SELECT due_on FROM applications WHERE id = cast(:id AS uuid)", id=made)
-    assert made not in await queue(api, due_before=row.due_on.isoformat())
-    assert made in await queue(api, due_before=(row.due_on + timedelta(days=1)).isoformat())
+    assert made not in await api.queue(due_before=row.due_on.isoformat())
+    assert made in await api.queue(due_before=(row.due_on + timedelta(days=1)).isoformat())
 
 
 async def test_a_flag_is_told_with_what_a_clerk_does_about_it(api: Any) -> None:
