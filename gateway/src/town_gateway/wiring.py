@@ -104,4 +104,5 @@ def intake_client(settings: ConnectorSettings, clock: Clock) -> IntakeClient:
         connection(settings.addresses["procedures"], total=PACKAGE_SECONDS),
         tokens.headers,
         settings.key("digest_key"),
+        refused=tokens.refused,
     )

@@ -176,6 +176,7 @@ class Outbound:
         breaker: Breaker | None,
         allowed_hosts: Collection[str],
         credentials: Callable[[], Awaitable[Mapping[str, str]]] | None,
+        refused: Callable[[], None] | None,
         answer_limit: int,
     ) -> None:
         self.name = name
@@ -186,6 +187,7 @@ class Outbound:
         self.allowed_hosts = frozenset(allowed_hosts)
         self.answer_limit = answer_limit
         self._credentials = credentials
+        self._refused = refused
         self._client: httpx.AsyncClient | None = None
         self._detail = "関係するシステムが応答しません。しばらくしてからもう一度お試しください。"
 
@@ -269,6 +271,9 @@ class Outbound:
                 request = client.build_request(method, url, **await self._with_credentials(options))
                 answer = await client.send(request, stream=True)
             try:
+                if answer.status_code == httpx.codes.UNAUTHORIZED and self._refused is not None:
+                    self._refused()
+                    raise _Failed
                 if answer.status_code >= 500 or answer.status_code == 429:
                     raise _Failed(_retry_after(answer))
                 yield answer
@@ -310,6 +315,9 @@ class Outbound:
             raise _Failed from None
         if answer.status_code >= 500 or answer.status_code in TRANSIENT_STATUS:
             raise _Failed(_retry_after(answer))
+        if answer.status_code == httpx.codes.UNAUTHORIZED and self._refused is not None:
+            self._refused()
+            raise _Failed
         kept = [(k, v) for k, v in answer.headers.multi_items() if k not in {"content-encoding", "transfer-encoding"}]
         return httpx.Response(answer.status_code, headers=kept, content=body, request=request)
 
@@ -352,6 +360,7 @@ def outbound(
     breaker: Breaker | None = None,
     allowed_hosts: Collection[str] = (),
     credentials: Callable[[], Awaitable[Mapping[str, str]]] | None = None,
+    refused: Callable[[], None] | None = None,
     answer_limit: int = ANSWER_LIMIT,
 ) -> Outbound:
     """The client of one outside system; it connects at its first call.
@@ -364,6 +373,7 @@ def outbound(
         breaker: shared by all calls through this client.
         allowed_hosts: further ``host[:port]`` that whole URLs may name; the base address needs no mention.
         credentials: gives the headers of each call, e.g. ``ServiceTokens.headers``.
+        refused: told of an answer of 401, e.g. ``ServiceTokens.refused``; it then counts as none, as one of 503 does.
         answer_limit: longest answer in bytes, after decompression.
     """
     _route(base_url)
@@ -375,6 +385,7 @@ def outbound(
         breaker=breaker,
         allowed_hosts=allowed_hosts,
         credentials=credentials,
+        refused=refused,
         answer_limit=answer_limit,
     )
 

@@ -38,6 +38,7 @@ class IntakeClient:
     Args:
         connect: opens a client to procedures.
         headers: the connector's own ``Authorization``.
+        refused: told when that is answered with 401.
         digest_key: HMAC key of the content digest; a plain hash does not leave this process.
     """
 
@@ -46,10 +47,13 @@ class IntakeClient:
         connect: Callable[[], AbstractAsyncContextManager[httpx.AsyncClient]],
         headers: Callable[[], Awaitable[Mapping[str, str]]],
         digest_key: bytes,
+        *,
+        refused: Callable[[], None] | None = None,
     ) -> None:
         self._connect = connect
         self._headers = headers
         self._digest_key = digest_key
+        self._refused = refused
 
     async def submit(self, listed: Listed, package: IO[bytes], size: int) -> Acknowledgement:
         """Hand over a package; the same package again gets the first answer again.
@@ -74,6 +78,8 @@ class IntakeClient:
                 answer = await client.post(
                     "/v1/intake", params=query, headers=headers, content=_chunks(package), timeout=SECONDS
                 )
+            if answer.status_code == httpx.codes.UNAUTHORIZED and self._refused is not None:
+                self._refused()
             if not 200 <= answer.status_code < 300:
                 raise IntakeUnavailable(f"status {answer.status_code}")
             document = answer.json()

@@ -28,6 +28,7 @@ class IdentitySignatures:
             retry=Retry(attempts=2),
             breaker=Breaker(failures=5, pause=5),
             credentials=tokens.headers,
+            refused=tokens.refused,
         )
 
     async def verify(self, *, digests: Mapping[str, bytes], cms: bytes, received_at: datetime) -> SignatureFacts:

@@ -53,6 +53,10 @@ class ServiceTokens:
         """The ``Authorization`` header of a call."""
         return {"Authorization": f"Bearer {await self.token()}"}
 
+    def refused(self) -> None:
+        """The token was answered with 401: the next call asks for another, whatever time this one had left."""
+        self._renew_at = 0.0
+
     async def _ask(self) -> None:
         now = self._clock.now()
         assertion = sign(

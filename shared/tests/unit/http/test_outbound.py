@@ -150,6 +150,25 @@ async def test_credentials_are_asked_for_at_each_call(far: Far) -> None:
     assert far.asked[0][2]["X"] == "y"
 
 
+async def test_credentials_that_were_refused_are_asked_for_anew(far: Far) -> None:
+    told: list[str] = []
+    far.answers = [401, 200, 401]
+    again = Retry(attempts=2, first_wait=0.01)
+
+    async def credentials() -> dict[str, str]:
+        return {"Authorization": f"Bearer {len(told)}"}
+
+    def refused() -> None:
+        told.append("refused")
+
+    async with outbound("far", far.url, retry=again, credentials=credentials, refused=refused).running() as client:
+        assert (await client.get("/a")).status_code == 200
+        with pytest.raises(DependencyUnavailable):
+            await client.post("/a")
+    assert [headers["Authorization"] for _, _, headers in far.asked] == ["Bearer 0", "Bearer 1", "Bearer 1"]
+    assert len(told) == 2
+
+
 async def test_a_stream_is_read_in_pieces(far: Far) -> None:
     far.answers = [web.Response(body=b"x" * 100_000), 503]
     async with outbound("far", far.url).running() as client:
