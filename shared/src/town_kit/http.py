@@ -120,7 +120,7 @@ async def _add_trace(request: httpx.Request) -> None:
 # httpx imports sniffio anew at every call in process. Where it is not installed, each failure walks the whole path: 2 %
 # of a web process under load.
 if importlib.util.find_spec("sniffio") is None:
-    sys.modules["sniffio"] = None  # type: ignore[assignment]
+    sys.modules["sniffio"] = None  # type: ignore[assignment]  # None is how it says "not there"
 
 
 class _InProcess(httpx.AsyncBaseTransport):

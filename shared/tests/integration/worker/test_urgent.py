@@ -19,7 +19,10 @@ from town_kit.testing.auth import eventually
 from town_kit.worker import work
 
 NEVER = timedelta(hours=1)
-END = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'town_urgent'")
+END = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE application_name = 'town_urgent' AND usename = current_user"  # not the lane of a test beside this one
+)
 
 
 class Runs:
