@@ -24,6 +24,8 @@ from town_identity.keys import create_ring, rotate
 from town_kit import http
 from town_kit.app import create_app
 from town_kit.auth import tokens
+from town_kit.auth.jose import SigningKey
+from town_kit.auth.service_tokens import ServiceTokens
 from town_kit.clock import SystemClock
 from town_kit.ids import new_id
 from town_kit.jp import MyNumber
@@ -33,6 +35,7 @@ from town_kit.service import Service
 from town_kit.testing import PostgresServer
 from town_onebox.assembly import Process, Town
 from town_onebox.registry import BY_NAME
+from town_onebox.secrets import client_key
 from town_sandbox.jws import sign_hs256
 from town_standardization.base import act_for
 from town_standardization.my_numbers import NumberRefused, deposit
@@ -223,6 +226,31 @@ async def fleet(town: Town, postgres_server: PostgresServer, tmp_path: Path) -> 
     async with AsyncExitStack() as stack:
         yield Fleet(replace(town, overrides=overrides), stack)
     shutil.rmtree(tmp_path / "ring")
+
+
+async def test_a_service_whose_token_died_with_its_key_asks_for_another(fleet: Fleet, tmp_path: Path) -> None:
+    await fleet.deploy("identity")
+    await fleet.deploy("procedures", jwks="asgi:identity-in-rotation")
+    identity = fleet.services["identity"].settings
+    own = ServiceTokens(
+        client_id="service:standardization",
+        key=SigningKey.load(client_key(fleet.town.place, "standardization")),
+        address="asgi:identity-in-rotation",
+        issuer=identity.issuer,
+    )
+    path = f"/v1/applications/{new_id()}/hand-over"
+    async with http.outbound(
+        "procedures", "asgi:procedures-in-rotation", retry=http.Retry(), credentials=own
+    ).running() as asking:
+        assert (await asking.get(path)).status_code == 404
+        before = await own.token()
+        for _ in range(3):
+            rotate(tmp_path / "ring")
+        look_again(fleet)
+        tokens._verified.clear()
+        await fleet.deploy("procedures")  # an instance that never knew the old keys
+        assert (await asking.get(path)).status_code == 404
+    assert await own.token() != before
 
 
 @pytest.mark.case("D-40")

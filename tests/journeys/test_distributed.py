@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.journeys.test_canary import Search, my_numbers, sample, search_databases, search_files
+from tests.journeys.number_search import Search, my_numbers, sample, search_databases, search_files
 
 from town_kit.messaging.kafka_node import LIBS, missing
 from town_kit.testing import eventually
@@ -41,7 +41,8 @@ def town() -> Iterator[RunningTown]:
         try:
             yield running
         finally:
-            running.stop()
+            code = running.stop()
+        assert code == 0, testing.logs(place)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from town_gateway.mynaportal import repository
 from town_kit import http
 from town_kit.auth import Role
 from town_kit.service import Service
+from town_kit.testing.pages import all_items
 from town_sandbox.configuration import Place
 from town_sandbox.counterpart import Counterpart
 from town_sandbox.main import open_card
@@ -79,17 +80,9 @@ class Way:
     async def found(self, path: str, receipt_no: str, scopes: str) -> list[dict[str, Any]]:
         """What a clerk finds under a receipt number."""
         headers = self.composed.issuer.headers(Role.STAFF, scopes, amr=("pwd", "otp"))
-        found: list[dict[str, Any]] = []
-        params = {"limit": "100"}
         async with self.composed.client("procedures") as client:
-            while True:
-                answer = await client.get(path, headers=headers, params=params)
-                assert answer.status_code == 200, answer.text
-                page = answer.json()
-                found += [item for item in page["items"] if item["receipt_no"] == receipt_no]
-                if page["next_cursor"] is None:
-                    return found
-                params["cursor"] = page["next_cursor"]
+            items = await all_items(client, path, headers)
+        return [item for item in items if item["receipt_no"] == receipt_no]
 
     def told(self, receipt_no: str) -> list[str]:
         """The codes the portal was told about a receipt number."""

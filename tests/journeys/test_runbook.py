@@ -21,6 +21,7 @@ import pytest
 from town_identity.sealed_staff_accounts.credentials import code_of
 from town_kit.clock import SystemClock
 from town_kit.testing import eventually
+from town_kit.testing.pages import all_items
 from town_onebox.journey import people
 from town_onebox.registry import ENTRIES
 from town_onebox.testing import RunningTown
@@ -376,10 +377,4 @@ async def test_on_a_full_disk_nothing_is_half_done_and_a_retry_is_taken_when_the
 
 async def mine(client: httpx.AsyncClient, resident: people.SignedIn) -> set[str]:
     """The applications a resident sees, over all pages."""
-    found, parameters = set[str](), {"limit": "100"}
-    while True:
-        page = people.told(await client.get(APPLICATIONS, headers=resident.headers, params=parameters))
-        found |= {item["id"] for item in page["items"]}
-        if page["next_cursor"] is None:
-            return found
-        parameters["cursor"] = page["next_cursor"]
+    return {item["id"] for item in await all_items(client, APPLICATIONS, resident.headers)}

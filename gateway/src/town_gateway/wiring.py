@@ -102,7 +102,6 @@ def intake_client(settings: ConnectorSettings, clock: Clock) -> IntakeClient:
     )
     return IntakeClient(
         connection(settings.addresses["procedures"], total=PACKAGE_SECONDS),
-        tokens.headers,
+        tokens,
         settings.key("digest_key"),
-        refused=tokens.refused,
     )

@@ -29,6 +29,7 @@ from town_kit.problems import DependencyUnavailable
 from town_kit.service import Service
 from town_kit.testing import Issuer, PostgresServer
 from town_kit.testing.auth import ISSUER
+from town_kit.testing.pages import all_items
 from town_kit.vaulting import VaultPrivateKey, save_public_key
 from town_procedures.applications import Holder, SerialStatus, SignatureFacts
 from town_procedures.catalogue import load_catalogue
@@ -137,16 +138,8 @@ class Api:
 
     async def queue(self, **query: Any) -> set[str]:
         """All that a clerk finds in the work queue, whatever other tests have left there."""
-        found: set[str] = set()
-        params = {"limit": 100, **query}
-        while True:
-            answer = await self.client.get("/v1/work-queue", params=params, headers=self.officer())
-            assert answer.status_code == 200, answer.text
-            page = answer.json()
-            found |= {item["id"] for item in page["items"]}
-            if page["next_cursor"] is None:
-                return found
-            params["cursor"] = page["next_cursor"]
+        items = await all_items(self.client, "/v1/work-queue", self.officer(), **query)
+        return {item["id"] for item in items}
 
     async def upload(
         self,

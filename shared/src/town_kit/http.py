@@ -11,11 +11,11 @@ import importlib.util
 import ssl
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 import httpx
@@ -117,8 +117,7 @@ async def _add_trace(request: httpx.Request) -> None:
         request.headers["traceparent"] = traceparent
 
 
-# httpx imports sniffio anew at every call in process. Where it is not installed, each failure walks the whole path: 2 %
-# of a web process under load.
+# httpx imports it anew at every call in process; each failure walks the whole path: 2 % of a web process under load.
 if importlib.util.find_spec("sniffio") is None:
     sys.modules["sniffio"] = None  # type: ignore[assignment]  # None is how it says "not there"
 
@@ -163,6 +162,16 @@ class _Failed(Exception):
         self.retry_after = retry_after
 
 
+class Credentials(Protocol):
+    """With what this service says who it is."""
+
+    async def headers(self) -> Mapping[str, str]:
+        """The headers of a call."""
+
+    def refused(self) -> None:
+        """They were answered with 401: the next call must have others."""
+
+
 class Outbound:
     """Calls to one outside system; made by :func:`outbound`."""
 
@@ -175,8 +184,7 @@ class Outbound:
         retry: Retry | None,
         breaker: Breaker | None,
         allowed_hosts: Collection[str],
-        credentials: Callable[[], Awaitable[Mapping[str, str]]] | None,
-        refused: Callable[[], None] | None,
+        credentials: Credentials | None,
         answer_limit: int,
     ) -> None:
         self.name = name
@@ -187,7 +195,6 @@ class Outbound:
         self.allowed_hosts = frozenset(allowed_hosts)
         self.answer_limit = answer_limit
         self._credentials = credentials
-        self._refused = refused
         self._client: httpx.AsyncClient | None = None
         self._detail = "関係するシステムが応答しません。しばらくしてからもう一度お試しください。"
 
@@ -271,10 +278,7 @@ class Outbound:
                 request = client.build_request(method, url, **await self._with_credentials(options))
                 answer = await client.send(request, stream=True)
             try:
-                if answer.status_code == httpx.codes.UNAUTHORIZED and self._refused is not None:
-                    self._refused()
-                    raise _Failed
-                if answer.status_code >= 500 or answer.status_code == 429:
+                if self._refused(answer) or answer.status_code >= 500 or answer.status_code == 429:
                     raise _Failed(_retry_after(answer))
                 yield answer
             finally:
@@ -313,11 +317,8 @@ class Outbound:
                 await answer.aclose()
         except httpx.TransportError:
             raise _Failed from None
-        if answer.status_code >= 500 or answer.status_code in TRANSIENT_STATUS:
+        if self._refused(answer) or answer.status_code >= 500 or answer.status_code in TRANSIENT_STATUS:
             raise _Failed(_retry_after(answer))
-        if answer.status_code == httpx.codes.UNAUTHORIZED and self._refused is not None:
-            self._refused()
-            raise _Failed
         kept = [(k, v) for k, v in answer.headers.multi_items() if k not in {"content-encoding", "transfer-encoding"}]
         return httpx.Response(answer.status_code, headers=kept, content=body, request=request)
 
@@ -333,7 +334,14 @@ class Outbound:
     async def _with_credentials(self, options: Mapping[str, Any]) -> dict[str, Any]:
         if self._credentials is None:
             return dict(options)
-        return {**options, "headers": {**(await self._credentials()), **(options.get("headers") or {})}}
+        return {**options, "headers": {**(await self._credentials.headers()), **(options.get("headers") or {})}}
+
+    def _refused(self, answer: httpx.Response) -> bool:
+        """Whether our credentials were: then they are told, and the next try has others."""
+        if self._credentials is None or answer.status_code != httpx.codes.UNAUTHORIZED:
+            return False
+        self._credentials.refused()
+        return True
 
     async def _open(self) -> httpx.AsyncClient:
         if self._client is None:  # made where it is used first: after the fork, in the running loop
@@ -359,8 +367,7 @@ def outbound(
     retry: Retry | None = None,
     breaker: Breaker | None = None,
     allowed_hosts: Collection[str] = (),
-    credentials: Callable[[], Awaitable[Mapping[str, str]]] | None = None,
-    refused: Callable[[], None] | None = None,
+    credentials: Credentials | None = None,
     answer_limit: int = ANSWER_LIMIT,
 ) -> Outbound:
     """The client of one outside system; it connects at its first call.
@@ -372,8 +379,7 @@ def outbound(
         retry: how calls that may repeat are repeated; None never repeats.
         breaker: shared by all calls through this client.
         allowed_hosts: further ``host[:port]`` that whole URLs may name; the base address needs no mention.
-        credentials: gives the headers of each call, e.g. ``ServiceTokens.headers``.
-        refused: told of an answer of 401, e.g. ``ServiceTokens.refused``; it then counts as none, as one of 503 does.
+        credentials: with which each call is made, e.g. ``ServiceTokens``; an answer of 401 to them counts as none.
         answer_limit: longest answer in bytes, after decompression.
     """
     _route(base_url)
@@ -385,7 +391,6 @@ def outbound(
         breaker=breaker,
         allowed_hosts=allowed_hosts,
         credentials=credentials,
-        refused=refused,
         answer_limit=answer_limit,
     )
 

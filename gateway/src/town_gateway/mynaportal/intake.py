@@ -2,7 +2,7 @@
 
 import hmac
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import IO
@@ -12,6 +12,7 @@ import httpx
 
 from town_gateway.mynaportal.portal import Listed
 from town_kit.clock import JST
+from town_kit.http import Credentials
 from town_kit.problems import DependencyUnavailable
 
 _KEYS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:town:connector:intake")
@@ -37,23 +38,19 @@ class IntakeClient:
 
     Args:
         connect: opens a client to procedures.
-        headers: the connector's own ``Authorization``.
-        refused: told when that is answered with 401.
+        credentials: the connector's own.
         digest_key: HMAC key of the content digest; a plain hash does not leave this process.
     """
 
     def __init__(
         self,
         connect: Callable[[], AbstractAsyncContextManager[httpx.AsyncClient]],
-        headers: Callable[[], Awaitable[Mapping[str, str]]],
+        credentials: Credentials,
         digest_key: bytes,
-        *,
-        refused: Callable[[], None] | None = None,
     ) -> None:
         self._connect = connect
-        self._headers = headers
+        self._credentials = credentials
         self._digest_key = digest_key
-        self._refused = refused
 
     async def submit(self, listed: Listed, package: IO[bytes], size: int) -> Acknowledgement:
         """Hand over a package; the same package again gets the first answer again.
@@ -73,13 +70,13 @@ class IntakeClient:
             "mynaportal_procedure_id": listed.mynaportal_procedure_id,
         }
         try:
-            headers |= await self._headers()
+            headers |= await self._credentials.headers()
             async with self._connect() as client:
                 answer = await client.post(
                     "/v1/intake", params=query, headers=headers, content=_chunks(package), timeout=SECONDS
                 )
-            if answer.status_code == httpx.codes.UNAUTHORIZED and self._refused is not None:
-                self._refused()
+            if answer.status_code == httpx.codes.UNAUTHORIZED:
+                self._credentials.refused()
             if not 200 <= answer.status_code < 300:
                 raise IntakeUnavailable(f"status {answer.status_code}")
             document = answer.json()

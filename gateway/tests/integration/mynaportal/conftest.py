@@ -92,6 +92,19 @@ class Connection:
         return [entry for entry in self.portal.ledger.entries if entry["kind"] == kind]
 
 
+class Own:
+    """The connector's credentials; after a refusal they are others."""
+
+    def __init__(self) -> None:
+        self.token = "connector"
+
+    async def headers(self) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    def refused(self) -> None:
+        self.token += "-renewed"
+
+
 @pytest.fixture
 async def connected(tmp_path: Path, connector_database: Database, served: Any) -> AsyncIterator[Connection]:
     """A connector at work, with a clock that stands still until a test moves it."""
@@ -101,15 +114,12 @@ async def connected(tmp_path: Path, connector_database: Database, served: Any) -
     door, name = Door(), f"procedures-{new_id()}"
     http.register_app(name, door)
 
-    async def headers() -> Mapping[str, str]:
-        return {"Authorization": "Bearer connector"}
-
     async with served(portal.app) as address:
         system = http.outbound("mynaportal", address, timeout=http.Timeouts(read=1.0, total=3.0))
         client = PortalClient(
             load_profile("sandbox"), system, login_id=issued.login_id, password=SecretStr(issued.password)
         )
-        intake = IntakeClient(lambda: http.connect(f"asgi:{name}"), headers, b"k" * 32)
+        intake = IntakeClient(lambda: http.connect(f"asgi:{name}"), Own(), b"k" * 32)
         poller = Poller(connector_database, client, intake, clock, every=EVERY, package_limit=1024 * 1024)
         pusher = StatusPusher(connector_database, client, clock)
         async with system.running(), http.connect(address) as browser:

@@ -59,6 +59,19 @@ async def test_nothing_is_told_while_procedures_does_not_acknowledge(connected: 
     assert len(connected.ledger("status")) == 1
 
 
+async def test_a_token_that_procedures_refuses_is_not_used_again(connected: Any) -> None:
+    await connected.files(PACKAGE)
+    await connected.poller.poll()
+    connected.door.status = 401
+    assert await connected.poller.carry() == 0
+
+    connected.door.status = 201
+    connected.clock.advance(BACK_OFF)
+    assert await connected.poller.carry() == 1
+    ((query, _),) = connected.door.kept.values()
+    assert query["authorization"] == "Bearer connector-renewed"
+
+
 async def test_a_kill_after_procedures_stored_it_repeats_with_the_same_key(connected: Any) -> None:
     await connected.files(PACKAGE)
     await connected.poller.poll()

@@ -27,8 +27,7 @@ class IdentitySignatures:
             timeout=Timeouts(read=10, total=15),
             retry=Retry(attempts=2),
             breaker=Breaker(failures=5, pause=5),
-            credentials=tokens.headers,
-            refused=tokens.refused,
+            credentials=tokens,
         )
 
     async def verify(self, *, digests: Mapping[str, bytes], cms: bytes, received_at: datetime) -> SignatureFacts:

@@ -17,14 +17,7 @@ _AWAY = "{what}を受け取れません。数分後にもう一度お試しく�
 
 def neighbour(name: str, address: str, tokens: ServiceTokens) -> Outbound:
     """The client of a neighbouring service."""
-    return outbound(
-        name,
-        address,
-        retry=Retry(attempts=2),
-        breaker=Breaker(failures=5, pause=5),
-        credentials=tokens.headers,
-        refused=tokens.refused,
-    )
+    return outbound(name, address, retry=Retry(attempts=2), breaker=Breaker(failures=5, pause=5), credentials=tokens)
 
 
 class Procedures:

@@ -137,13 +137,22 @@ async def test_a_configured_host_may_be_named(far: Far) -> None:
         assert (await c.get(f"{far.url}/b")).status_code == 200
 
 
+class Numbered:
+    """Credentials that are others at each call."""
+
+    def __init__(self) -> None:
+        self.calls = self.times_refused = 0
+
+    async def headers(self) -> dict[str, str]:
+        self.calls += 1
+        return {"Authorization": f"Bearer {self.calls}"}
+
+    def refused(self) -> None:
+        self.times_refused += 1
+
+
 async def test_credentials_are_asked_for_at_each_call(far: Far) -> None:
-    numbers = iter("12")
-
-    async def credentials() -> dict[str, str]:
-        return {"Authorization": f"Bearer {next(numbers)}"}
-
-    async with outbound("far", far.url, credentials=credentials).running() as client:
+    async with outbound("far", far.url, credentials=Numbered()).running() as client:
         await client.get("/a", headers={"X": "y"})
         await client.get("/a")
     assert [headers["Authorization"] for _, _, headers in far.asked] == ["Bearer 1", "Bearer 2"]
@@ -151,22 +160,17 @@ async def test_credentials_are_asked_for_at_each_call(far: Far) -> None:
 
 
 async def test_credentials_that_were_refused_are_asked_for_anew(far: Far) -> None:
-    told: list[str] = []
-    far.answers = [401, 200, 401]
-    again = Retry(attempts=2, first_wait=0.01)
-
-    async def credentials() -> dict[str, str]:
-        return {"Authorization": f"Bearer {len(told)}"}
-
-    def refused() -> None:
-        told.append("refused")
-
-    async with outbound("far", far.url, retry=again, credentials=credentials, refused=refused).running() as client:
+    far.answers = [401, 200, 401, 401]
+    own = Numbered()
+    async with outbound("far", far.url, retry=Retry(attempts=2, first_wait=0.01), credentials=own).running() as client:
         assert (await client.get("/a")).status_code == 200
         with pytest.raises(DependencyUnavailable):
             await client.post("/a")
-    assert [headers["Authorization"] for _, _, headers in far.asked] == ["Bearer 0", "Bearer 1", "Bearer 1"]
-    assert len(told) == 2
+        with pytest.raises(DependencyUnavailable):
+            async with client.stream("GET", "/a"):
+                pytest.fail("a refusal of our own credentials was given to the caller")
+    assert len(far.asked) == 4
+    assert own.times_refused == 3
 
 
 async def test_a_stream_is_read_in_pieces(far: Far) -> None:

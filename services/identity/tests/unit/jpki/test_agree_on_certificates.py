@@ -51,7 +51,7 @@ HANAKO = DEMO_HOLDERS["hanako"]
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 GENERATION = {"rsa": "2024", "p384": "2026"}
 OTHER = {"rsa": "p384", "p384": "rsa"}
-HOLDERS = 50
+LONGEST_NAME = 50
 Extensions = Sequence[tuple[x509.ExtensionType, bool]]
 
 
@@ -226,7 +226,7 @@ def certificate_of(mutant: Mutant, issuer: AuthorityKey, key: Any, signing: Any)
 
     asn1crypto takes a length ending in 0x80 for none, and encodes anew what must stay as it is, or cannot.
     """
-    for length in range(1, HOLDERS):
+    for length in range(1, LONGEST_NAME):
         made = spoilt(mutant, issuer, key, signing, "X" * length)
         if made.public_bytes(Encoding.DER)[3] != 0x80:
             with suppress(ValueError):

@@ -9,6 +9,7 @@ from sqlalchemy import event, text
 
 from town_kit.auth import Principal, Role
 from town_kit.ids import new_id
+from town_kit.testing.pages import all_items
 from town_procedures.applications import repository
 
 
@@ -21,14 +22,8 @@ async def file(api: Any, headers: dict[str, str], **more: Any) -> str:
 
 
 async def pages(api: Any, headers: dict[str, str], **query: Any) -> list[str]:
-    seen: list[str] = []
-    cursor: dict[str, str] = {}
-    while True:
-        answer = await api.client.get("/v1/applications", params={"limit": 2, **query, **cursor}, headers=headers)
-        seen += [item["id"] for item in answer.json()["items"]]
-        if answer.json()["next_cursor"] is None:
-            return seen
-        cursor = {"cursor": answer.json()["next_cursor"]}
+    items = await all_items(api.client, "/v1/applications", headers, **{"limit": 2, **query})
+    return [item["id"] for item in items]
 
 
 async def test_a_resident_sees_her_own_once_and_newest_first(api: Any) -> None:
