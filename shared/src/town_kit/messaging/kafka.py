@@ -173,7 +173,7 @@ class KafkaLog:
             admin = AIOKafkaAdminClient(**self._brokers, request_timeout_ms=REQUEST_MS)
             try:
                 await admin.start()
-            except (KafkaError, OSError):
+            except (KafkaError, OSError, asyncio.CancelledError):
                 await admin.close()
                 raise
             self._admin = admin
@@ -184,7 +184,7 @@ class KafkaLog:
             asking = AIOKafkaConsumer(**self._brokers, request_timeout_ms=REQUEST_MS)
             try:
                 await asking.start()
-            except (KafkaError, OSError):
+            except (KafkaError, OSError, asyncio.CancelledError):
                 await asking.stop()
                 raise
             self._asking = asking

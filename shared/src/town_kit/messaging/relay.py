@@ -59,6 +59,15 @@ _PRUNE = """DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE publis
 Connected = tuple[Transport, Producer]
 
 
+@dataclass(frozen=True)
+class _Told:
+    """What a log told of its topics, and how far the relay knew them to be before it asked."""
+
+    topics: set[str]
+    before: dict[Partition, int]
+    ends: dict[Partition, int]
+
+
 class _LogBegunAnew(Exception):
     """A log was found to be lost after events had been read for it: what goes out first is now an earlier one."""
 
@@ -88,6 +97,7 @@ class Relay:
     _highest: dict[Partition, int] = field(default_factory=dict)
     _held: dict[tuple[str, Any], float] = field(default_factory=dict)
     _pauses: dict[Zone, float] = field(default_factory=dict)
+    _asked: "dict[Zone, asyncio.Task[_Told]]" = field(default_factory=dict)
     _seeded: bool = False
     _replays: int = 0
 
@@ -120,8 +130,9 @@ class Relay:
         cared, pruned = float("-inf"), loop.time()
         while True:
             if loop.time() - cared > CARE_SECONDS:
-                await self._care(connection)
+                await self._care(connection, due)
                 cared = loop.time()
+            await self._hear(connection)
             sent = await self.step(connection)
             if loop.time() - pruned > PRUNE_SECONDS:
                 await self.prune(connection)
@@ -241,30 +252,42 @@ class Relay:
             except TransportError:
                 await transport.close()
                 raise
-            await self._look_after(connection, zone)
+            await self._heed(connection, zone, await self._told(zone))
         missing = set(topics) - self._made
         if missing:
             await self._logs[zone][0].create_topics(specs(missing))
             self._made |= missing
         return self._logs[zone]
 
-    async def _care(self, connection: asyncpg.Connection) -> None:
-        """Look after every log, and tell how old the oldest event is."""
+    async def _care(self, connection: asyncpg.Connection, due: asyncio.Event) -> None:
+        """Have every log looked after, and tell how old the oldest event is."""
         if not self._seeded:
             self._highest = {(row[0], row[1]): row[2] for row in await connection.fetch(_HIGHEST)}
             self._seeded = True
         for zone, topics in self._known().items():
+            if zone in self._logs:
+                self._ask(zone, due)
+                continue
             try:
-                if zone in self._logs:
-                    await self._look_after(connection, zone)
-                else:
-                    await self._log(connection, zone, ())
+                await self._log(connection, zone, ())
             except TransportError as error:
-                await self._let_go(zone, error)
-                for topic in topics:
-                    self._hold((topic, None))
+                await self._let_go_of(zone, topics, error)
         age = await connection.fetchval(_OLDEST)
         telemetry.gauge("outbox_oldest_age_seconds", max(age or 0.0, 0.0), service=self.service)
+
+    def _ask(self, zone: Zone, due: asyncio.Event) -> None:
+        """Ask a log while events go on: its answer may take a hundred milliseconds, and they would all wait."""
+        if zone not in self._asked:
+            self._asked[zone] = asyncio.create_task(self._told(zone))
+            self._asked[zone].add_done_callback(lambda _: due.set())
+
+    async def _hear(self, connection: asyncpg.Connection) -> None:
+        """Do what the answers of the logs ask for."""
+        for zone in [zone for zone, asked in self._asked.items() if asked.done()]:
+            try:
+                await self._heed(connection, zone, self._asked.pop(zone).result())
+            except TransportError as error:
+                await self._let_go_of(zone, self._known().get(zone, set()), error)
 
     def _known(self) -> dict[Zone, set[str]]:
         """The topics that are known to be published, by the zone of their log."""
@@ -274,14 +297,20 @@ class Relay:
                 by_zone.setdefault(self.log_of(topic), set()).add(topic)
         return by_zone
 
-    async def _look_after(self, connection: asyncpg.Connection, zone: Zone) -> None:
+    async def _told(self, zone: Zone) -> _Told:
+        """How far each topic of a log goes."""
+        topics, before = self._known().get(zone, set()), dict(self._highest)
+        return _Told(topics, before, await self._logs[zone][0].end_offsets(topics))
+
+    async def _heed(self, connection: asyncpg.Connection, zone: Zone, told: _Told) -> None:
         """Make the topics a log has not, and see whether it was lost."""
-        topics = self._known().get(zone, set())
-        transport = self._logs[zone][0]
-        ends = await transport.end_offsets(topics)
-        await transport.create_topics(specs(topics - {topic for topic, _ in ends}))
-        self._made |= topics
-        lost = {t for (t, p), offset in self._highest.items() if t in topics and ends.get((t, p), 0) <= offset}
+        await self._logs[zone][0].create_topics(specs(told.topics - {topic for topic, _ in told.ends}))
+        self._made |= told.topics
+        lost = {
+            topic
+            for (topic, partition), offset in told.before.items()
+            if topic in told.topics and told.ends.get((topic, partition), 0) <= offset
+        }
         if lost:
             await self._begin_anew(connection, lost)
 
@@ -312,7 +341,15 @@ class Relay:
         log.warning("relay_waits_for_log", service=self.service, zone=zone, reason=str(reason), seconds=pause)
         await self._close(zone)
 
+    async def _let_go_of(self, zone: Zone, topics: Iterable[str], reason: Exception) -> None:
+        await self._let_go(zone, reason)
+        for topic in topics:
+            self._hold((topic, None))
+
     async def _close(self, zone: Zone) -> None:
+        if (asked := self._asked.pop(zone, None)) is not None:
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
         connected = self._logs.pop(zone, None)
         if connected is not None:
             await connected[1].close()

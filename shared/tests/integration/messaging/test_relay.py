@@ -13,6 +13,7 @@ import pytest
 
 from town_kit.ids import new_id
 from town_kit.messaging import notify
+from town_kit.messaging import relay as relay_module
 from town_kit.messaging.event import decode
 from town_kit.messaging.relay import replay
 from town_kit.messaging.topics import TopicSpec
@@ -183,6 +184,37 @@ async def test_a_log_lost_between_two_connections_gets_the_first_event_first(wor
     finally:
         await connection.close()
     assert (await sequences(world))[str(key).encode()] == [1, 2, 3]
+
+
+async def test_a_log_that_is_slow_to_tell_how_far_it_goes_holds_up_no_event(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    def connect(_: Any) -> Any:
+        transport = world.log.connect()
+        tell = transport.end_offsets
+
+        async def slowly(topics: Any) -> Any:
+            if await world.count("outbox"):  # not when the relay connects
+                asked.set()
+                await answer.wait()
+            return await tell(topics)
+
+        transport.end_offsets = slowly
+        return transport
+
+    monkeypatch.setattr(relay_module, "CARE_SECONDS", 0.1)
+    async with world.relaying(connect=connect):
+        await asyncio.sleep(0.5)  # connected
+        await world.paint(new_id(), "red")
+        await asyncio.wait_for(asked.wait(), 10)
+        await world.paint(new_id(), "green")
+        await eventually(lambda: published(world))
+        assert not answer.is_set()
+        answer.set()
+        await world.paint(new_id(), "blue")
+        await eventually(lambda: published(world))
 
 
 async def carried(relay: Any, connection: Any) -> bool:
