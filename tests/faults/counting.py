@@ -46,7 +46,10 @@ LEFT = {
 LEFT_OF = {
     "procedures": {"applications without a number": "SELECT count(*) FROM applications WHERE receipt_serial IS NULL"},
     "notifications": {"deliveries": "SELECT count(*) FROM deliveries WHERE state IN ('queued', 'sending')"},
-    "connector": {"statuses": "SELECT count(*) FROM portal_statuses WHERE settled_at IS NULL"},
+    "connector": {
+        "applications of the portal": "SELECT count(*) FROM portal_applications WHERE confirmed_at IS NULL",
+        "statuses": "SELECT count(*) FROM portal_statuses WHERE settled_at IS NULL",
+    },
     "standardization": {
         "hand-overs": "SELECT count(*) FROM hand_overs WHERE state IN ('waiting', 'held')",
         "records nobody took": "SELECT count(*) FROM records WHERE acknowledged_at IS NULL",
@@ -58,7 +61,7 @@ _BEHIND = """SELECT consumer, ($1 - sum(sequence))::bigint FROM inbox WHERE topi
     GROUP BY consumer HAVING sum(sequence) < $1"""
 _ROWS = "SELECT id, reference, answers FROM applications WHERE channel <> 'mynaportal'"
 _MOVES = "SELECT application_id, array_agg(to_state ORDER BY sequence) FROM application_transitions GROUP BY 1"
-_MESSAGES = """SELECT application_id, array_agg(kind ORDER BY created_at, id) FROM messages
+_MESSAGES = """SELECT application_id, array_agg(kind ORDER BY position) FROM messages
 WHERE application_id IS NOT NULL GROUP BY 1"""
 _OUTBOX = "SELECT topic, key, sequence, event_id, data FROM outbox"
 _TRACES = "SELECT key, type, split_part(traceparent, '-', 2) FROM outbox WHERE topic = 'procedures.applications'"

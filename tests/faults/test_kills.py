@@ -77,7 +77,7 @@ async def applications_of(town: RunningTown, resident: people.SignedIn) -> set[U
 
 
 async def told(town: RunningTown, application: UUID) -> list[str]:
-    query = "SELECT kind FROM messages WHERE application_id = $1 ORDER BY created_at, id"
+    query = "SELECT kind FROM messages WHERE application_id = $1 ORDER BY position"
     return await town.rows("notifications", query, application)
 
 

@@ -88,7 +88,7 @@ async def test_each_message_reached_her_inbox_her_phone_and_her_mail_box_once(
     messages = await running_town.rows(
         "notifications",
         "SELECT m.kind, m.id::text, m.state, d.id::text FROM messages m JOIN deliveries d ON d.message_id = m.id"
-        " AND d.channel = 'email' WHERE application_id = $1 ORDER BY m.created_at",
+        " AND d.channel = 'email' WHERE application_id = $1 ORDER BY m.position",
         application[0],
     )
     assert [row[0] for row in messages] == TOLD

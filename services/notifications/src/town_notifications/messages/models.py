@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text
+from sqlalchemy import BigInteger, Identity, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from town_kit.clock import japan_date
@@ -18,11 +18,14 @@ class Message(Base, Aggregate):
     """お知らせ to one person. The row is also what stands in her inbox.
 
     ``recipient_key`` makes one event one message for each recipient, whatever happens to her id afterwards.
-    ``unreached`` says what happens when no channel brings it; the ``list_*`` columns say on which list it stands.
+    ``position`` is the order in which messages were written, which for one application is that of its events;
+    ``created_at`` is what the clock said, and a clock may be wrong. ``unreached`` says what happens when no channel
+    brings it; the ``list_*`` columns say on which list it stands.
     """
 
     __tablename__ = "messages"
 
+    position: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
     person_id: Mapped[UUID | None]
     source_event_id: Mapped[UUID | None]
     recipient_key: Mapped[str] = mapped_column(Text)

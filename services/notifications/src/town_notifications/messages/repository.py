@@ -37,15 +37,15 @@ async def one(session: AsyncSession, message_id: UUID, principal: Principal, *, 
 
 
 async def inbox(
-    session: AsyncSession, principal: Principal, *, after: tuple[Any, ...] | None, limit: int, unread: bool
+    session: AsyncSession, principal: Principal, *, after: int | None, limit: int, unread: bool
 ) -> list[Message]:
-    """Up to ``limit + 1`` messages, newest first, behind the row ``after`` (created_at, id)."""
+    """Up to ``limit + 1`` messages, the last written first, behind the one at the position ``after``."""
     query = visible_to(principal)
     if unread:
         query = query.where(Message.read_at.is_(None))
     if after is not None:
-        query = query.where(tuple_(Message.created_at, Message.id) < after)
-    query = query.order_by(Message.created_at.desc(), Message.id.desc()).limit(limit + 1)
+        query = query.where(Message.position < after)
+    query = query.order_by(Message.position.desc()).limit(limit + 1)
     return list((await session.execute(query)).scalars())
 
 

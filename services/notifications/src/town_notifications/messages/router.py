@@ -1,6 +1,5 @@
 """The inbox of the app over HTTP."""
 
-from datetime import datetime
 from uuid import UUID
 
 from town_kit.auth import RESIDENT
@@ -28,10 +27,11 @@ async def list_messages(
     tx: Tx, actor: Actor, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None, unread: bool = False
 ) -> Page[MessageView]:
     """わたしへのお知らせ（新しい順）。unread=true で未読だけになります。"""
-    rows = await repository.inbox(tx, actor, after=decode(cursor, datetime, UUID), limit=limit, unread=unread)
+    last = decode(cursor, int)
+    rows = await repository.inbox(tx, actor, after=last[0] if last else None, limit=limit, unread=unread)
     shown = rows[:limit]
     touch(tx, subjects=[actor.id], fields=("messages",))
-    following = encode([shown[-1].created_at, shown[-1].id]) if len(rows) > limit else None
+    following = encode([shown[-1].position]) if len(rows) > limit else None
     return Page(items=[MessageView.of(row) for row in shown], next_cursor=following)
 
 

@@ -1,5 +1,6 @@
 """The inbox of the app."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,14 +8,13 @@ import pytest
 from town_kit.ids import new_id
 
 
-async def test_the_inbox_shows_the_newest_first_page_by_page(api: Any) -> None:
-    from datetime import timedelta
-
+@pytest.mark.parametrize("step", [timedelta(seconds=1), -timedelta(minutes=5)], ids=["forward", "set-back"])
+async def test_the_inbox_shows_what_was_written_last_first_page_by_page(api: Any, step: timedelta) -> None:
     references = []
     for fact in ("submitted", "accepted", "approved"):
         (message,) = await api.messages(await api.hear(fact))
         references.append(message.reference)
-        api.clock.advance(timedelta(seconds=1))
+        api.clock.advance(step)
     first = (await api.client.get("/v1/messages", params={"limit": 2}, headers=api.resident())).json()
     second = (
         await api.client.get(
