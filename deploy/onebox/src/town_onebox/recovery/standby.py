@@ -26,8 +26,17 @@ NAME = "town_standby"
 PID = "standby.pid"
 FOLLOW_SECONDS = 60.0
 STOP_SECONDS = 60.0
+WATCH_SECONDS = 60.0  # what was written so long ago must be on the standby
 _SYNCHRONOUS = "ALTER SYSTEM SET synchronous_standby_names = '{names}'"
 _FOLLOWS = "SELECT sync_state FROM pg_stat_replication WHERE application_name = $1 AND state = 'streaming'"
+_HOW_FAR = """SELECT pg_current_wal_lsn()::text, (SELECT flush_lsn >= coalesce($2::text, '0/0')::pg_lsn
+    FROM pg_stat_replication WHERE application_name = $1 AND state = 'streaming')"""
+BEHIND = (
+    "警告: 待機系が遅れています。いま本番を失うと、送りかけの分を失います。"
+    "回線と、待機系のディスクの空きと速さを確かめてください。"
+)
+SILENT = "警告: 本番が答えません。このまま待ちます。本番が失われたのなら promote を実行してください。"
+CAUGHT_UP = "待機系は追いついています。"
 
 
 def make(of: Path, directory: Path, *, synchronous: bool, tell: Tell) -> None:
@@ -47,7 +56,7 @@ def make(of: Path, directory: Path, *, synchronous: bool, tell: Tell) -> None:
     following = server.start(place.postgres)
     try:
         _say_how(primary, synchronous=synchronous, tell=tell)
-        _wait(following.alive)
+        _wait(following.alive, Watch(primary, tell).look)
     finally:
         following.stop()
 
@@ -112,18 +121,55 @@ def _say_how(primary: Place, *, synchronous: bool, tell: Tell) -> None:
     try:
         state = asyncio.run(say())
     except (OSError, asyncpg.PostgresError):
-        tell("本番が答えません。このまま待ちます。本番が失われたのなら promote を実行してください。")
+        tell(SILENT)
         return
     told = {"sync": "同期(両方に書いてから答える)", "async": "非同期(送りながら答える)"}
     tell(f"待機系が追いかけています: {told.get(state, state)}")
 
 
-def _wait(alive: Callable[[], bool]) -> None:
+class Watch:
+    """Tells when the standby falls behind its primary and when it has caught up, each once.
+
+    How old the newest thing on a standby is says nothing while nobody writes. So the primary is asked how far it has
+    written, and the next time whether the standby has that.
+    """
+
+    def __init__(self, primary: Place, tell: Tell) -> None:
+        self._primary, self._tell = primary, tell
+        self._written: str | None = None
+        self._warning: str | None = None
+        self._due = time.monotonic() + WATCH_SECONDS  # a standby that has just connected has told nothing yet
+
+    def look(self) -> None:
+        """Ask, where ``WATCH_SECONDS`` have passed since the last time."""
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + WATCH_SECONDS
+        try:
+            self._written, has = asyncio.run(self._how_far())
+            warning = None if has else BEHIND
+        except (OSError, TimeoutError, asyncpg.PostgresError, NotPossible):
+            warning = SILENT
+        if warning != self._warning:
+            self._tell(warning or CAUGHT_UP)
+        self._warning = warning
+
+    async def _how_far(self) -> tuple[str, bool | None]:
+        connection = await asyncpg.connect(admin_dsn(self._primary, _port(self._primary)), timeout=5, command_timeout=5)
+        try:
+            written, has = await connection.fetchrow(_HOW_FAR, NAME, self._written)
+            return written, has
+        finally:
+            connection.terminate()
+
+
+def _wait(alive: Callable[[], bool], look: Callable[[], None]) -> None:
     """Until a signal, or until the server has ended."""
     stopping = []
     for kind in (signal.SIGTERM, signal.SIGINT):
         signal.signal(kind, lambda *_: stopping.append(True))
     while not stopping and alive():
+        look()
         time.sleep(0.1)
 
 

@@ -61,10 +61,20 @@ def primary() -> Iterator[tuple[Place, DatabaseServer]]:
             database.stop()
 
 
-def following(place: Place, other: Path) -> "subprocess.Popen[bytes]":
-    """A synchronous standby that follows."""
+OFTEN = """import sys
+from pathlib import Path
+from town_onebox.recovery import standby
+standby.WATCH_SECONDS = 1.0
+standby.make(*map(Path, sys.argv[1:]), synchronous=False, tell=lambda text: print(text, flush=True))
+"""
+
+
+def following(place: Place, other: Path, *, watched_often: bool = False) -> "subprocess.Popen[bytes]":
+    """A standby that follows: a synchronous one, or another that looks every second how far it is behind."""
     told = other.with_name("standby.out")
     command = ["-m", "town_onebox", "standby", "--of", str(place.directory), "--directory", str(other), "--synchronous"]
+    if watched_often:
+        command = ["-c", OFTEN, str(place.directory), str(other)]
     with told.open("wb") as output:
         process = subprocess.Popen([sys.executable, *command], stdout=output, stderr=output)
     give_up = time.monotonic() + 60
@@ -129,3 +139,36 @@ def test_a_primary_waits_for_its_standby_until_it_is_released(primary: tuple[Pla
         assert ask(place, "SELECT count(*) FROM pg_replication_slots") == 0
     finally:
         town.reset(other)
+
+
+def test_a_standby_that_falls_behind_says_so_and_says_when_it_has_caught_up(
+    primary: tuple[Place, DatabaseServer],
+) -> None:
+    place, database = primary
+    other = place.directory.with_name("other-storage")
+    process = following(place, other, watched_often=True)
+    told = other.with_name("standby.out")
+    try:
+        ask(place, "CREATE TABLE first ()")
+        time.sleep(2.5)
+        assert standby.BEHIND not in told.read_text("utf-8")
+        receiver = ask(Place(other), "SELECT pid FROM pg_stat_wal_receiver")
+        os.kill(receiver, signal.SIGSTOP)
+        ask(place, "CREATE TABLE second ()")
+        hear(told, standby.BEHIND)
+        os.kill(receiver, signal.SIGCONT)
+        hear(told, standby.CAUGHT_UP)
+        database.stop()
+        hear(told, standby.SILENT)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+        town.reset(other)
+
+
+def hear(told: Path, text: str) -> None:
+    """Wait until the standby has said something."""
+    give_up = time.monotonic() + 20
+    while text not in told.read_text("utf-8"):
+        assert time.monotonic() < give_up, told.read_text("utf-8")
+        time.sleep(0.1)
