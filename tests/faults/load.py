@@ -39,6 +39,8 @@ BODIES = {"decide": {"decision": "approved"}}
 TIMEOUT = aiohttp.ClientTimeout(total=20, sock_connect=3)
 LAST_ANSWERS_SECONDS = 90.0
 SIGN_IN_AGAIN = 0.5  # of a token's life
+SIGN_IN_AT_MOST_SECONDS = 5.0  # where a clock is wrong, a new token helps nobody
+UNAUTHORIZED = 401
 LONGEST_PAUSE = 5.0
 # The numbers the samples hold; the town stores an answer without them.
 MY_NUMBER = ("insured_person", "my_number")
@@ -55,9 +57,10 @@ class Client:
     operations: int = 0
     flows: int = 0
     answers: dict[str, Any] = field(default_factory=dict)
+    refused: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def sign_in(self) -> None:
-        """Keep everybody signed in, long before a token ends; where identity is away, try again."""
+        """Keep everybody signed in, long before a token ends and after one was refused; try again without identity."""
         town = town_of(Path(self.orders.directory), self.orders.doors)
         while True:
             try:
@@ -69,7 +72,11 @@ class Client:
                 continue
             self.tokens = {name: one.token for name, one in zip(self.orders.residents, residents, strict=True)}
             self.tokens["officer"] = officer.token
-            await asyncio.sleep(SIGN_IN_AGAIN * min(one.expires_in for one in (*residents, officer)))
+            await asyncio.sleep(SIGN_IN_AT_MOST_SECONDS)
+            self.refused.clear()
+            with suppress(TimeoutError):
+                wait = SIGN_IN_AGAIN * min(one.expires_in for one in (*residents, officer))
+                await asyncio.wait_for(self.refused.wait(), wait)
 
     async def arrive(self, stop: asyncio.Event) -> None:
         """Let applications arrive until ``stop``, then wait for the answers that are still to come."""
@@ -138,6 +145,8 @@ class Client:
             outcome, definite = judge(status, answer)
             known = {"application": answer["id"]} if outcome is Outcome.ACKED else {}
             self.ledger.note(op=number, outcome=outcome, status=status, definite=definite, at=time.monotonic(), **known)
+            if status == UNAUTHORIZED:
+                self.refused.set()
             if definite:
                 return answer if outcome is Outcome.ACKED else None
             await asyncio.sleep((pause + patience) * random.uniform(0.75, 1.25))

@@ -93,7 +93,7 @@ def service_cli(create: Callable[[], Service], *, application: Callable[[Service
         if listening is not None:
             _out.print(f"{service.name} の状態: {_address(listening)}", highlight=False)
         with suppress(KeyboardInterrupt, asyncio.CancelledError):
-            asyncio.run(_work(service, listening))
+            uvloop.run(_work(service, listening))
 
     @app.command("migrate")
     def migrate_command(
