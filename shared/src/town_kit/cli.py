@@ -12,13 +12,12 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 import uvicorn
-import uvloop
 from pydantic import SecretStr, ValidationError
 from rich.console import Console
 from sqlalchemy.exc import OperationalError
 from starlette.applications import Starlette
 
-from town_kit import logging, readiness, telemetry
+from town_kit import logging, loop, readiness, telemetry
 from town_kit.admission import Admission
 from town_kit.app import create_app
 from town_kit.asgi import App
@@ -79,7 +78,7 @@ def service_cli(create: Callable[[], Service], *, application: Callable[[Service
         telemetry.configure(service.name, endpoint=service.settings.otlp_endpoint)
         listening = _listen(host, port, unix) if fd is None else socket.socket(fileno=fd)
         _out.print(f"{service.name} の待ち受け: {unix or _address(listening)}", highlight=False)
-        uvloop.run(_serve(service, application(service), listening))
+        loop.run(_serve(service, application(service), listening))
 
     @app.command("work")
     def work_command(
@@ -93,7 +92,7 @@ def service_cli(create: Callable[[], Service], *, application: Callable[[Service
         if listening is not None:
             _out.print(f"{service.name} の状態: {_address(listening)}", highlight=False)
         with suppress(KeyboardInterrupt, asyncio.CancelledError):
-            uvloop.run(_work(service, listening))
+            loop.run(_work(service, listening))
 
     @app.command("migrate")
     def migrate_command(

@@ -9,9 +9,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 
 import uvicorn
-import uvloop
 
-from town_kit import telemetry
+from town_kit import loop, telemetry
 from town_kit.asgi import App
 
 GRACE_SECONDS = 10
@@ -46,7 +45,7 @@ def run(body: Callable[[asyncio.Event], Awaitable[None]]) -> int:
         finally:
             telemetry.shutdown()  # code after the loop is not sure to run
 
-    uvloop.run(main())
+    loop.run(main())
     return 0
 
 
