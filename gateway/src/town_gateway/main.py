@@ -24,6 +24,7 @@ from town_gateway.settings import ConnectorSettings, GatewaySettings
 from town_kit.admission import Admission
 from town_kit.app import create_app
 from town_kit.clock import Clock, SystemClock
+from town_kit.line import Places
 from town_kit.service import Job, Service
 from town_kit.settings import Zone
 
@@ -69,8 +70,13 @@ def create_service(settings: GatewaySettings, *, clock: Clock | None = None) -> 
     )
 
 
-def create_gateway(service: Service) -> Admission:
-    """The ASGI application that stands in front of the town: admission, then the path of one request."""
+def create_gateway(service: Service, places: Places | None = None) -> Admission:
+    """The ASGI application that stands in front of the town: admission, then the path of one request.
+
+    Args:
+        service: made by :func:`create_service`.
+        places: who was refused, where several processes share the gateway's port.
+    """
     settings = service.settings
     assert isinstance(settings, GatewaySettings)
     front = Front(
@@ -81,7 +87,7 @@ def create_gateway(service: Service) -> Admission:
         limiter=service.extras["limiter"],
         trusted_proxies=settings.trusted_proxies,
     )
-    return Admission(front, slots=settings.slots, privileged=front.privileged)
+    return Admission(front, slots=settings.slots, privileged=front.privileged, places=places)
 
 
 def create_connector(settings: ConnectorSettings, *, clock: Clock | None = None) -> Service:

@@ -5,59 +5,28 @@ the last ``kept`` of them belong to the emergency lane, which must get through w
 nobody holds a slot by sending slowly (:mod:`town_kit.bodies`).
 
 Who is refused is given a place in a line (``Retry-After``), one after another as fast as the process finishes what it
-has. Told the same second, all would come again together, and refusing them would become the process's main work.
+has. Told the same second, all would come again together, and refusing them would become the process's main work. While
+a line stands, half of the slots are for those who come again in their turn.
 """
 
 import math
-import time
 from collections.abc import Callable
 
 from town_kit import telemetry
 from town_kit.asgi import App, Receive, Scope, Send, header, rendered
 from town_kit.bodies import Body, has_body
+from town_kit.line import LONGEST_SECONDS, Line, Places, caller_of
 from town_kit.problems import Overloaded
 
 SLOTS = 64
 KEPT = 8
 FIRST_SECONDS = 1  # the shortest Retry-After
-LONGEST_SECONDS = 15  # and the longest
 HEALTH = frozenset({"/livez", "/readyz"})
 
 
 def nobody(scope: Scope) -> bool:  # noqa: ARG001 - the shape of a privilege
     """No request belongs to the emergency lane."""
     return False
-
-
-class Line:
-    """When those who were refused shall come again.
-
-    Args:
-        least: requests a second the process finishes at the least, while nothing is known of it yet.
-        clock: seconds that only go forward.
-    """
-
-    def __init__(self, least: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._least = self._pace = max(least, 1.0)
-        self._since = clock()
-        self._finished = 0
-        self._taken_until = 0.0
-
-    def finished(self) -> None:
-        """Count a request that has its answer."""
-        self._finished += 1
-
-    def place(self) -> int:
-        """The next place in the line, as whole seconds from now."""
-        now = self._clock()
-        passed = now - self._since
-        if passed >= 1:
-            self._pace = max(self._finished / passed, self._least)
-            self._since, self._finished = now, 0
-        self._taken_until = max(self._taken_until, now) + 1 / self._pace
-        self._taken_until = min(self._taken_until, now + LONGEST_SECONDS)
-        return max(FIRST_SECONDS, math.ceil(round(self._taken_until - now, 6)))
 
 
 class Admission:
@@ -68,20 +37,28 @@ class Admission:
         slots: requests in flight, the emergency lane included.
         kept: slots of these that only the emergency lane may use.
         privileged: whether a request belongs to the emergency lane; asked only when the other slots are taken.
+        places: who was refused; processes that share a port share it. None: this process alone.
     """
 
     def __init__(
-        self, app: App, *, slots: int = SLOTS, kept: int = KEPT, privileged: Callable[[Scope], bool] = nobody
+        self,
+        app: App,
+        *,
+        slots: int = SLOTS,
+        kept: int = KEPT,
+        privileged: Callable[[Scope], bool] = nobody,
+        places: Places | None = None,
     ) -> None:
         self.app = app
         self.slots = slots
         self.ordinary = slots - kept
+        self.for_newcomers = max(self.ordinary // 2, 1)
         self.privileged = privileged
         self.in_flight = 0
-        self._line = Line(self.ordinary)
+        self._line = Line(self.ordinary, places)
         self._refusals = [  # made beforehand: refusing must cost next to nothing
             rendered(Overloaded("少し待ってから、もう一度送ってください。", retry_after=seconds))
-            for seconds in range(LONGEST_SECONDS + 1)
+            for seconds in range(math.ceil(LONGEST_SECONDS) + 1)
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,9 +69,9 @@ class Admission:
         if has_body(scope):
             body = Body(receive, send, expects=header(scope, b"expect") is not None)
             receive, send = body.receive, body.send
-        if self.in_flight >= self.ordinary and not (self.in_flight < self.slots and self.privileged(scope)):
+        if wait := self._wait(scope):
             telemetry.count("requests_refused", reason=Overloaded.slug)
-            start, content = self._refusals[self._line.place()]
+            start, content = self._refusals[wait]
             await send({"type": "http.response.start", **start})
             await send({"type": "http.response.body", "body": content})
             return
@@ -104,3 +81,17 @@ class Admission:
         finally:
             self.in_flight -= 1
             self._line.finished()
+
+    def _wait(self, scope: Scope) -> int:
+        """Whole seconds after which a caller shall come again; 0: she is let in."""
+        stands = self._line.stands()
+        if self.in_flight < (self.for_newcomers if stands else self.ordinary):
+            return 0
+        if self.in_flight < self.slots and self.privileged(scope):
+            return 0
+        who = caller_of(scope)
+        wait = self._line.wait(who)
+        if wait == 0 and self.in_flight < self.ordinary:
+            self._line.leave(who)
+            return 0
+        return max(FIRST_SECONDS, math.ceil(round(wait, 6)))

@@ -16,6 +16,7 @@ from town_kit.admission import Admission
 from town_kit.app import create_app
 from town_kit.db import assert_durable
 from town_kit.db.server_files import Account
+from town_kit.line import Places
 from town_kit.logging import configure as configure_logging
 from town_kit.service import Service
 from town_kit.settings import ServiceSettings, Zone
@@ -28,7 +29,10 @@ from town_onebox.supervisor import become
 
 
 def web(
-    town: Town, public: Mapping[str, Sequence[socket.socket]], internal: Mapping[str, socket.socket]
+    town: Town,
+    public: Mapping[str, Sequence[socket.socket]],
+    internal: Mapping[str, socket.socket],
+    places: Places,
 ) -> Callable[[], int]:
     """A web process: the gateway, with the services of its zones behind it in the same process.
 
@@ -36,6 +40,7 @@ def web(
         town: what runs here.
         public: service → where it listens for others: the gateway, or, where it runs elsewhere, each service itself.
         internal: service → the socket on which the vault and the worker reach it.
+        places: who was refused, for all web processes.
     """
 
     async def body(stop: asyncio.Event) -> None:
@@ -45,14 +50,16 @@ def web(
             http.register_app(name, app)
         await _check_durable(town, services)
         listeners = [
-            Listener(Admission(app), [*([internal[name]] if name in internal else ()), *public.get(name, ())])
+            Listener(
+                Admission(app, places=places), [*([internal[name]] if name in internal else ()), *public.get(name, ())]
+            )
             for name, app in apps.items()
         ]
         async with AsyncExitStack() as stack:
             for app in apps.values():
                 await stack.enter_async_context(_lifespan(app))
             if Zone.INTERNET in town.zones:
-                gateway = create_gateway(town.service("gateway", Process.WEB))
+                gateway = create_gateway(town.service("gateway", Process.WEB), places)
                 await stack.enter_async_context(_lifespan(cast(FastAPI, cast(Front, gateway.app).own)))
                 listeners.append(Listener(gateway, public["gateway"]))
             await stack.enter_async_context(serving.serving(listeners))

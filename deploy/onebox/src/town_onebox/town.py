@@ -16,6 +16,7 @@ from rich.console import Console
 
 from town_kit.db import server
 from town_kit.db.server_files import Account, NoServer, account_for_server, data_directory
+from town_kit.line import Places
 from town_kit.settings import Zone
 from town_onebox import clients, databases, processes, sandbox, secrets, vault_user
 from town_onebox.assembly import LOG_DATABASES, Process, Town
@@ -223,10 +224,11 @@ def _web(
 ) -> list[Part]:
     """The web processes, each with a socket of its own on every port."""
     children = max((len(sockets) for sockets in public.values()), default=0)
+    places = Places()  # before the fork, so that all of them share it
     return [
         Part(
             f"web-{number + 1}",
-            processes.web(town, {name: [sockets[number]] for name, sockets in public.items()}, internal),
+            processes.web(town, {name: [sockets[number]] for name, sockets in public.items()}, internal, places),
         )
         for number in range(children)
     ]

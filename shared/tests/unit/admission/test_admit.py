@@ -5,7 +5,7 @@ import time
 
 import httpx
 
-from town_kit.admission import LONGEST_SECONDS, Admission, Line
+from town_kit.admission import Admission
 from town_kit.asgi import Receive, Scope, Send
 
 
@@ -72,16 +72,38 @@ async def test_a_request_that_fails_gives_its_slot_back() -> None:
     assert admission.in_flight == 0
 
 
-def test_the_refused_are_told_to_come_one_after_another_as_fast_as_requests_are_finished() -> None:
-    now = 0.0
-    line = Line(least=4, clock=lambda: now)
-    assert [line.place() for _ in range(8)] == [1, 1, 1, 1, 2, 2, 2, 2]
-    now = 2.0  # those who were told have come
-    for _ in range(20):
-        line.finished()
-    assert [line.place() for _ in range(20)] == [1] * 10 + [2] * 10
+async def test_while_a_line_stands_half_of_the_slots_are_for_those_who_come_again() -> None:
+    slow = Slow()
+    admission = Admission(slow, slots=12, kept=4)
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app=admission), base_url="http://town")
+    ours, others = {"Idempotency-Key": "ours"}, {"Idempotency-Key": "others"}
+    first = [asyncio.create_task(client.get("/")) for _ in range(8)]
+    await asyncio.sleep(0.05)
+    told = [await client.post("/", headers={"Idempotency-Key": f"{n}"}) for n in range(5)]
+    refused = await client.post("/", headers=ours)
+    slow.release.set()
+    await asyncio.gather(*first)
+    slow.release.clear()
+
+    held = [asyncio.create_task(client.get("/")) for _ in range(4)]
+    await asyncio.sleep(0.05)
+    newcomer = await client.post("/", headers=others)
+    again = asyncio.create_task(client.post("/", headers=ours))
+    await asyncio.sleep(0.05)
+    assert not again.done()
+    slow.release.set()
+    answers = await asyncio.gather(*held, again)
+
+    assert {answer.status_code for answer in (*told, refused, newcomer)} == {503}
+    assert {answer.status_code for answer in answers} == {200}
 
 
-def test_nobody_is_sent_away_for_longer_than_the_longest() -> None:
-    line = Line(least=1, clock=lambda: 0.0)
-    assert {line.place() for _ in range(100)} == set(range(1, LONGEST_SECONDS + 1))
+async def test_without_a_line_every_slot_is_for_whoever_comes() -> None:
+    slow = Slow()
+    admission = Admission(slow, slots=12, kept=4)
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app=admission), base_url="http://town")
+    held = [asyncio.create_task(client.get("/")) for _ in range(8)]
+    await asyncio.sleep(0.05)
+    slow.release.set()
+
+    assert {answer.status_code for answer in await asyncio.gather(*held)} == {200}
