@@ -15,6 +15,7 @@ ONEBOX := $(BIN)/python -m town_onebox
 
 # Compiled modules are kept, in one place: without them every process spends seconds of CPU at its start.
 export PYTHONPYCACHEPREFIX ?= $(abspath $(VENV))/pycache
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 # Folders have the names of some: without this line make would take them for done.
