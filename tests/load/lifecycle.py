@@ -6,6 +6,10 @@ server with the same settings: four transactions a lifecycle, no Python.
 
 The core systems of the outside world do not poll meanwhile (they would share the town's cores here, as they do nowhere
 else): a lifecycle's last effect is its standard record, prepared for them, and its messages.
+
+The best published figure of a comparable system is DIGIT's: 37 complaint lifecycles a second on 16 vCPU. That was a
+distributed deployment with a network between its parts; this one is a single box, so the two say what a town needs to
+buy, not which code is faster.
 """
 
 import asyncio
