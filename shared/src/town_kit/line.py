@@ -15,6 +15,7 @@ EARLY_SECONDS = 1.0  # who comes so much too early counts as in time
 FORGOTTEN_SECONDS = 60.0  # after her time; then she is a newcomer again
 SIZE = 32_768
 _NAMED_BY = frozenset({b"authorization", b"idempotency-key"})
+_PASSED_ON = frozenset({b"forwarded", b"x-forwarded-for"})
 
 
 class Places:
@@ -51,11 +52,15 @@ class Places:
 def caller_of(scope: Scope) -> int:
     """By what a request is known again: path, token and idempotency key, as a number that names none of them.
 
+    Who has neither is known by her address and by the one a proxy tells: behind a proxy all would be one otherwise, and
+    all be told the same second. A wrong address gives no right: only who was refused under it has a place.
+
     The number is good within one process and those forked from it.
     """
     named = tuple(value for name, value in scope["headers"] if name in _NAMED_BY)
     if not named:
-        named = ((scope.get("client") or ("",))[0],)
+        passed_on = (value for name, value in scope["headers"] if name in _PASSED_ON)
+        named = ((scope.get("client") or ("",))[0], *passed_on)
     return hash((scope["method"], scope["path"], named))
 
 

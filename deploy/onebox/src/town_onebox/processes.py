@@ -49,12 +49,8 @@ def web(
         for name, app in apps.items():
             http.register_app(name, app)
         await _check_durable(town, services)
-        listeners = [
-            Listener(
-                Admission(app, places=places), [*([internal[name]] if name in internal else ()), *public.get(name, ())]
-            )
-            for name, app in apps.items()
-        ]
+        sockets = {name: [*([internal[name]] if name in internal else ()), *public.get(name, ())] for name in apps}
+        listeners = [Listener(Admission(app, places=places), sockets[name]) for name, app in apps.items()]
         async with AsyncExitStack() as stack:
             for app in apps.values():
                 await stack.enter_async_context(_lifespan(app))

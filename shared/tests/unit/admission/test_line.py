@@ -93,6 +93,8 @@ def test_a_request_is_known_again_by_path_token_and_key() -> None:
     nobody = {"type": "http", "method": "GET", "path": "/", "headers": [], "client": ("192.0.2.1", 5)}
     assert caller_of(nobody) == caller_of({**nobody, "client": ("192.0.2.1", 6)})
     assert caller_of(nobody) != caller_of({**nobody, "client": ("192.0.2.2", 5)})
+    behind_a_proxy = [{**nobody, "headers": [(b"x-forwarded-for", one)]} for one in (b"198.51.100.1", b"198.51.100.2")]
+    assert len({caller_of(one) for one in behind_a_proxy}) == 2
 
 
 def request(method: bytes, token: bytes, key: bytes) -> dict[str, object]:

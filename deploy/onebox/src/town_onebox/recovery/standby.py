@@ -148,7 +148,7 @@ class Watch:
         try:
             self._written, has = asyncio.run(self._how_far())
             warning = None if has else BEHIND
-        except (OSError, TimeoutError, asyncpg.PostgresError, NotPossible):
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, NotPossible):  # it goes on following
             warning = SILENT
         if warning != self._warning:
             self._tell(warning or CAUGHT_UP)
