@@ -43,7 +43,7 @@ METRICS: Mapping[str, tuple[str, str, str]] = {
     "event_lag": ("histogram", "s", "time from an event's commit to its effect's commit"),
     "outbox_oldest_age_seconds": ("gauge", "s", "age of the oldest event that is not yet in the log"),
     "consumer_lag": ("gauge", "1", "events between a consumer and the end of the log"),
-    "parked_events": ("gauge", "1", "events that wait for an earlier one"),
+    "parked_events": ("gauge", "1", "events that wait for an earlier one, or for a trouble to pass"),
     "parked_oldest_age_seconds": ("gauge", "s", "age of the oldest parked event"),
     "dead_letters": ("gauge", "1", "events nobody could process and nobody has settled"),
     "audit_unchained": ("gauge", "1", "audit records that are not yet chained"),

@@ -1,15 +1,17 @@
 """Consumers: each event's effect is committed together with the cursor that says it is done, then the offset follows.
 
 Up to 100 events share a transaction. When one of them fails, all are undone and run again with a savepoint each, so
-that a poison does not take the others with it.
+that a poison does not take the others with it. One whose trouble does not pass within seconds is parked, so that the
+log goes on for all other keys; it is tried again every two seconds.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import structlog
 from pydantic import ValidationError
@@ -23,7 +25,7 @@ from town_kit.db.errors import refusal_of
 from town_kit.failpoints import failpoint
 from town_kit.messaging.connecting import connect
 from town_kit.messaging.event import Envelope, Reader, Received, Undecodable, decode
-from town_kit.messaging.inbox import READY, Inbox, Place, Step, parked_message
+from town_kit.messaging.inbox import READY, TROUBLED, Inbox, Place, Step, parked_message
 from town_kit.messaging.pace import Pace
 from town_kit.messaging.topics import specs, zones
 from town_kit.messaging.transport import Incoming, LogReader, Transport, TransportError
@@ -102,14 +104,21 @@ class Processing:
 
     database: Database
     consumer: Consumer
+    waiting: asyncio.Event = field(default_factory=asyncio.Event)
     _tries: dict[Any, int] = field(default_factory=dict)
 
-    async def process(self, messages: Sequence[Incoming]) -> None:
-        """Bring all these messages to an end: done, parked or among the dead letters. Waits where waiting helps."""
+    async def process(self, messages: Sequence[Incoming], *, patient: bool = True) -> None:
+        """Bring all these messages to an end: done, parked or among the dead letters. Waits where waiting helps.
+
+        Args:
+            messages: the messages.
+            patient: whether to try for some seconds what may pass, before it is parked.
+        """
         left, careful, pause = list(messages), False, 0.02
         while left:
             try:
-                left = await self._transaction(left, careful=careful)
+                park = not patient or pause >= LONGEST_PAUSE
+                left = await self._transaction(left, careful=careful, park=park)
             except Exception as error:
                 log.info("batch_undone", consumer=self.consumer.name, error=type(error).__name__, careful=careful)
                 if not careful and not passes(error):
@@ -120,8 +129,8 @@ class Processing:
                 pause = min(max(pause * 2, 0.02), LONGEST_PAUSE)
         self._tries.clear()
 
-    async def _transaction(self, messages: Sequence[Incoming], *, careful: bool) -> list[Incoming]:
-        """One transaction over these messages; returns those to be tried again."""
+    async def _transaction(self, messages: Sequence[Incoming], *, careful: bool, park: bool) -> list[Incoming]:
+        """One transaction over these messages; returns those to be tried again, which are none when it parks them."""
         lags: list[Envelope] = []
         left: list[Incoming] = []
         async with self.database.begin(role="service") as session:
@@ -135,7 +144,7 @@ class Processing:
                     continue
                 place = (message.topic, envelope.key)
                 step = Step.PARK if place in held else inbox.cursors[place].judge(envelope)
-                if place in held:
+                if place in held and not park:
                     left.append(message)
                 elif step is Step.PARK:
                     inbox.park(message, envelope)
@@ -143,7 +152,11 @@ class Processing:
                     again = await self._follow(session, inbox, message, envelope, lags, careful=careful)
                     if again is not None:
                         held.add(place)
-                        left.append(again)
+                        if park:
+                            inbox.park(again, decode(again.key, again.headers), TROUBLED)
+                            self.waiting.set()
+                        else:
+                            left.append(again)
             buried = await inbox.save()
             failpoint("after-effect-before-commit", self.consumer.name)
         self._tell(lags, buried)
@@ -232,18 +245,22 @@ class Processing:
             log.error("dead_letters_added", consumer=self.consumer.name, count=buried)
 
     async def drain(self) -> int:
-        """Process parked events whose turn has come without another event of their key; returns how many."""
-        total = 0
+        """Process parked events whose turn has come without another event of their key; returns how many it tried.
+
+        Each is tried once: one whose trouble has not passed stays parked, and stands in nobody's way.
+        """
+        self.waiting.clear()
+        total, last = 0, ("", UUID(int=0))
         while True:
             async with self.database.begin(role="service") as session:
                 driver = await driver_of(session)
-                rows = await driver.fetch(READY, self.consumer.name, BATCH)
+                rows = await driver.fetch(READY, self.consumer.name, *last, BATCH)
             if not rows:
                 return total
-            await self.process([parked_message(row) for row in rows])
-            total += len(rows)
+            await self.process([parked_message(row) for row in rows], patient=False)
+            total, last = total + len(rows), (rows[-1]["topic"], rows[-1]["key"])
 
-    async def watch(self) -> None:
+    async def report(self) -> None:
         """Tell how much waits and how much is dead; warn of what has waited for more than a minute."""
         async with self.database.begin(role="service") as session:
             row = (await session.execute(_WATCH, {"consumer": self.consumer.name})).one()
@@ -308,14 +325,18 @@ async def run_consumer(service: Service, consumer: Consumer) -> None:
     async with asyncio.TaskGroup() as tasks:
         for zone, topics in by_zone.items():
             tasks.create_task(read_log(processing, connect(service.settings, zone), topics))
-        tasks.create_task(_watch(processing))
+        tasks.create_task(watch(processing))
 
 
-async def _watch(processing: Processing) -> None:
+async def watch(processing: Processing) -> None:
+    """Try parked events again and tell how many there are, until cancelled."""
     while True:
         try:
             await processing.drain()
-            await processing.watch()
+            await processing.report()
         except Exception as error:
             log.warning("watch_failed", consumer=processing.consumer.name, error=type(error).__name__)
-        await asyncio.sleep(WATCH_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WATCH_SECONDS):
+                await processing.waiting.wait()
+                await asyncio.sleep(LONGEST_PAUSE)

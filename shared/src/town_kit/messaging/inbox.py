@@ -17,6 +17,7 @@ from town_kit.messaging.transport import Incoming
 Place = tuple[str, UUID]
 GAP = "an earlier event has not come"
 BEHIND = "an earlier event of this key is a dead letter"
+TROUBLED = "its trouble may pass; it is tried again"
 
 _LOCK = """SELECT i.topic, i.key, i.sequence FROM inbox i
 JOIN unnest($2::text[], $3::uuid[]) AS u(topic, key) ON i.topic = u.topic AND i.key = u.key
@@ -49,7 +50,8 @@ JOIN inbox i ON i.consumer = p.consumer AND i.topic = p.topic AND i.key = p.key 
 WHERE p.consumer = $1 AND NOT EXISTS (
   SELECT FROM dead_letters d WHERE d.consumer = p.consumer AND d.topic = p.topic AND d.key = p.key
     AND d.settled_at IS NULL AND d.sequence IS NOT NULL)
-LIMIT $2"""
+  AND (p.topic, p.key) > ($2, $3)
+ORDER BY p.topic, p.key LIMIT $4"""
 
 
 class Step(Enum):
@@ -121,10 +123,10 @@ class Inbox:
         for row in await self.driver.fetch(_LOCK, self.consumer, *_columns(places)):
             self.cursors[row["topic"], row["key"]] = Cursor(row["sequence"])
 
-    def park(self, message: Incoming, envelope: Envelope) -> None:
-        """Let an event wait for its turn."""
+    def park(self, message: Incoming, envelope: Envelope, reason: str = "") -> None:
+        """Let an event wait: for its turn, or for what ``reason`` says."""
         place = (message.topic, envelope.key)
-        reason = BEHIND if self.cursors[place].blocked else GAP
+        reason = reason or (BEHIND if self.cursors[place].blocked else GAP)
         self._parking.setdefault(place, {})[envelope.sequence] = (message, envelope, reason)
 
     async def next_parked(self, place: Place) -> Incoming | None:

@@ -19,7 +19,7 @@ from town_kit.db import Aggregate, Base, Database
 from town_kit.db.provision import DatabaseUrls
 from town_kit.ids import new_id
 from town_kit.messaging import outbox, pglog
-from town_kit.messaging.consumer import Consumer, Processing, Received, read_log
+from town_kit.messaging.consumer import Consumer, Processing, Received, read_log, watch
 from town_kit.messaging.event import Event, Reader
 from town_kit.messaging.kafka import KafkaLog
 from town_kit.messaging.relay import Relay
@@ -194,7 +194,8 @@ class World:
 
     @asynccontextmanager
     async def consuming(self, processing: Processing | None = None) -> AsyncIterator[None]:
-        async with running(read_log(processing or self.processing(), self.log.connect(), [self.topic])):
+        doing = processing or self.processing()
+        async with running(read_log(doing, self.log.connect(), [self.topic])), running(watch(doing)):
             yield
 
 

@@ -11,12 +11,13 @@ from uuid import UUID
 import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from town_kit import telemetry
 from town_kit.clock import SystemClock
 from town_kit.ids import new_id
 from town_kit.messaging import dead_letters
-from town_kit.messaging.consumer import Consumer, Processing, read_log, read_once
+from town_kit.messaging.consumer import BATCH, Consumer, Processing, read_log, read_once
 from town_kit.messaging.event import Envelope, Event, encode_headers
 from town_kit.messaging.transport import Outgoing
 from town_kit.problems import DependencyUnavailable
@@ -66,7 +67,7 @@ async def test_a_poison_goes_to_the_dead_letters_and_other_keys_go_on(world: Any
             await eventually(lambda: has(world, after, 1), within=DONE_SECONDS)
             assert time.monotonic() - began <= DONE_SECONDS
             await eventually(lambda: nothing_behind(record, processing.consumer.name))
-        await processing.watch()
+        await processing.report()
         assert ({"consumer": processing.consumer.name}, 1) in record.metric("dead_letters")
     async with world.database.begin() as session:
         rows = (await session.execute(text("SELECT * FROM dead_letters"))).all()
@@ -181,16 +182,45 @@ async def test_an_error_that_passes_is_waited_for_and_other_keys_go_on(world: An
     key, other = new_id(), new_id()
     world.trouble["red"] = DependencyUnavailable("later")
     async with world.consuming():
-        await send(
-            world, message(world, key, 1, "red"), message(world, key, 2, "green"), message(world, other, 1, "white")
-        )
-        await eventually(lambda: has(world, other, 1), within=10)
-        await asyncio.sleep(0.3)
+        await send(world, message(world, key, 1, "red"))
+        await eventually(lambda: parked(world, 1), within=JOINED_SECONDS)  # tried for seconds, and set aside
+        await send(world, message(world, key, 2, "green"), message(world, other, 1, "white"))
+        await eventually(lambda: has(world, other, 1), within=DONE_SECONDS)
+        await eventually(lambda: parked(world, 2), within=DONE_SECONDS)
         assert await seen(world, key) == []
         world.trouble.clear()
         await eventually(lambda: has(world, key, 2), within=10)
     assert await seen(world, key) == [(1, "red"), (2, "green")]
-    assert await world.count("dead_letters") == 0
+    assert await world.count("dead_letters") + await world.count("parked_events") == 0
+
+
+async def test_a_short_trouble_parks_nothing(world: Any) -> None:
+    key, processing = new_id(), world.processing()
+    world.trouble["red"] = DependencyUnavailable("later")
+    with capture_logs() as logs:
+        async with world.consuming(processing):
+            await send(world, message(world, key, 1, "red"))
+            await eventually(lambda: waited(logs), within=JOINED_SECONDS)
+            world.trouble.clear()
+            await eventually(lambda: has(world, key, 1), within=DONE_SECONDS)
+            assert not processing.waiting.is_set()
+
+
+async def waited(logs: list[Any]) -> bool:
+    return any(line["event"] == "event_waits" for line in logs)
+
+
+async def test_one_of_many_that_waits_holds_up_no_other_that_waits(world: Any) -> None:
+    """Each parked event whose turn has come is tried, more of them than one batch holds."""
+    keys = [new_id() for _ in range(BATCH + 20)]
+    world.trouble["red"] = DependencyUnavailable("later")
+    await send(world, *(message(world, key, 1, "red" if key != keys[-1] else "blue") for key in keys))
+    world.trouble["blue"] = DependencyUnavailable("later")
+    async with world.consuming():
+        await eventually(lambda: parked(world, len(keys)), within=JOINED_SECONDS)
+        del world.trouble["blue"]
+        await eventually(lambda: has(world, keys[-1], 1), within=10)
+    assert await world.count("effects") == 1
 
 
 async def test_an_event_of_an_unread_type_only_moves_the_cursor(world: Any) -> None:
@@ -256,7 +286,7 @@ async def test_what_waits_for_more_than_a_minute_is_told(world: Any) -> None:
     async with world.database.begin() as session:
         await session.execute(text("UPDATE parked_events SET parked_at = now() - interval '2 minutes'"))
     with telemetry.recording() as record:
-        await processing.watch()
+        await processing.report()
         oldest = (
             dict(record.metric("parked_oldest_age_seconds")[0][0]),
             record.metric("parked_oldest_age_seconds")[0][1],
