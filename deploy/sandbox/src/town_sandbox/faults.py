@@ -53,6 +53,10 @@ class Faults:
         self.active.append(fault)
         return fault
 
+    def is_on(self, kind: str) -> bool:
+        """Whether one of this kind is active; it is not counted down."""
+        return any(fault.kind == kind for fault in self.active)
+
     def take(self, kinds: Collection[str], path: str = "") -> Fault | None:
         """The first active fault of these kinds for this path, counted down; ``None`` when there is none."""
         for fault in self.active:

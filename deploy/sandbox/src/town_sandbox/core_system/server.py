@@ -11,7 +11,7 @@ import asyncio
 import csv
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,15 +72,15 @@ class CoreSystem:
             case "csv_file":
                 self._files.add(entry["name"])
 
-    async def round(self, config: Config) -> None:
-        """Files, then pages until none is left, then the results that were not yet taken."""
+    async def round(self, config: Config, paused: Callable[[], bool] = lambda: False) -> None:
+        """Files, then pages until none is left, then the results that were not yet taken; ends early when paused."""
         mine = config.core_systems[self.business_id]
         await self._take_files(mine)
         try:
-            while await self._take_page(config):
+            while not paused() and await self._take_page(config):
                 pass
             if mine.decides:
-                await self._answer(config)
+                await self._answer(config, paused)
             self._away = ""
         except TownAway as away:
             if str(away) != self._away:  # once per kind of trouble, not once per poll
@@ -115,10 +115,12 @@ class CoreSystem:
         """Hand every result in once more at the next round, as a vendor does when the town asks for it."""
         self._posted.clear()
 
-    async def _answer(self, config: Config) -> None:
+    async def _answer(self, config: Config, paused: Callable[[], bool]) -> None:
         refused: TownAway | None = None
         newest = dict(sorted(self._records))  # key → its last 履歴番号, which is the one that is decided
         for key, entry in list(self._records.items()):
+            if paused():
+                break
             if key in self._posted | self._refused or key[0] in self._withdrawn or newest[key[0]] != key[1]:
                 continue
             if key not in self._results:
@@ -180,14 +182,14 @@ def create(place: Place, clock: Clock | None = None) -> Counterpart:
             systems[business_id] = CoreSystem(business_id, linkage, ledger, time)
         return [systems[business_id] for business_id in sorted(place.config.core_systems)]
 
-    async def one_round() -> None:
+    async def one_round(paused: Callable[[], bool] = lambda: False) -> None:
         for system in known():
-            await system.round(place.config)
+            await system.round(place.config, paused)
 
     async def poll() -> None:
         while True:
             if not faults.take({"pause"}):
-                await one_round()
+                await one_round(lambda: faults.is_on("pause"))
             await asyncio.sleep(place.config.poll_seconds)
 
     async def poll_now(_request: Request) -> Response:

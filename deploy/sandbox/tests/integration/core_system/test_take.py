@@ -135,6 +135,16 @@ async def test_a_result_the_town_did_not_take_is_posted_again_under_the_same_id(
     assert len(ledger.find("record_repeated")) == 0
 
 
+async def test_a_pause_ends_a_round_that_has_begun(town: Town, tmp_path: Path) -> None:
+    system, config = core_system(tmp_path), config_of(town, tmp_path)
+    await system.round(config, lambda: bool(town.acknowledged))  # from the first page on
+    assert town.acknowledged == [("A-1", 1), ("A-2", 1)]
+    assert town.results == {}
+    await system.round(config)
+    assert town.acknowledged == [("A-1", 1), ("A-2", 1), ("A-3", 2)]
+    assert len(town.results) == 3
+
+
 WITHDRAWN = {"key": "A-1", "history_number": 2, "withdrawn": True, "record": RECORDS[0]["record"]}
 
 

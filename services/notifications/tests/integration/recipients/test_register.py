@@ -1,11 +1,15 @@
 """Devices, addresses and preferences are the person's own; an address counts only after its code came back."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
 from town_kit.ids import new_id
+from town_kit.testing.plans import plans_of
+from town_notifications.channels import Channel
+from town_notifications.recipients import repository
 
 
 async def test_a_phone_that_changed_hands_no_longer_tells_its_last_owner(api: Any) -> None:
@@ -137,3 +141,9 @@ async def test_a_person_is_told_in_her_language_by_the_channels_she_wants(api: A
 
 def code_in(mail: dict[str, Any]) -> str:
     return next(word for word in str(mail["text"]).split() if len(word) == 6 and word.isdigit())
+
+
+async def test_how_a_person_is_reached_is_read_off_indexes_however_many_there_are(api: Any) -> None:
+    async with api.service.database.begin() as session:
+        [plan] = await plans_of(session, partial(repository.reach, session, [], frozenset(Channel)))
+    assert plan.count("Index Cond: (person_id = found.person_id)") == 3, plan

@@ -2,14 +2,15 @@
 
 import re
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
 
 from town_kit.auth import Principal, Role
 from town_kit.ids import new_id
 from town_kit.testing.pages import all_items
+from town_kit.testing.plans import plans_of
 from town_procedures.applications import repository
 
 
@@ -73,23 +74,11 @@ RARE = "ZZ-99"
 async def test_a_page_is_read_off_an_index_in_the_order_of_the_list(
     api: Any, role: Role, wanted: dict[str, Any], index: str
 ) -> None:
-    asked: list[tuple[str, Any]] = []
     principal = Principal(id=new_id(), role=role, client_id="test", scopes=frozenset())
     after = (api.clock.now(), new_id())
     async with api.service.database.begin() as session:
-        connection = await session.connection()
-        # What a table with a million rows makes dear is made dear here.
-        for way in ("enable_seqscan", "enable_bitmapscan", "enable_sort"):
-            await session.execute(text(f"SET LOCAL {way} = off"))
-        event.listen(
-            connection.sync_connection,
-            "before_cursor_execute",
-            lambda _1, _2, statement, parameters, _3, _4: asked.append((statement, parameters)),
-        )
-        await repository.page(session, principal, after=after, limit=100, **wanted)
-        driver = (await connection.get_raw_connection()).driver_connection
-        statement, parameters = asked[-1]
-        plan = "\n".join(row[0] for row in await driver.fetch(f"EXPLAIN {statement}", *parameters))
+        page = partial(repository.page, session, principal, after=after, limit=100, **wanted)
+        plan = (await plans_of(session, page))[-1]
     assert re.search(f"using {index} on", plan), plan
     assert "(ROW(" in plan.split("Filter")[0], plan
     assert "Sort" not in plan, plan

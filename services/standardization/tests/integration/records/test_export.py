@@ -2,8 +2,12 @@
 
 import csv
 import io
+from functools import partial
 from typing import Any
 
+from town_kit.ids import new_id
+from town_kit.testing.plans import plans_of
+from town_standardization.records import export
 from town_standardization.records.export import export_files
 
 
@@ -45,3 +49,13 @@ async def test_a_business_without_a_folder_gets_no_files(world: Any) -> None:
     await export_files(world.ports)
     [row] = await world.rows("SELECT count(*) AS n FROM record_exports WHERE business_id = '023'")
     assert row.n == 0
+
+
+async def test_an_export_reads_what_it_writes_off_an_index(world: Any) -> None:
+    async with world.ports.database.begin() as session:
+        begun = await plans_of(session, partial(export._begin, session, "027", world.clock.now()))
+        read = await plans_of(session, partial(export._records, session, new_id()))
+    assert "using record_exports_unfinished on" in begun[1], begun
+    assert "using records_unexported on" in begun[2], begun
+    assert "using records_of_export on" in read[0], read
+    assert "Sort" not in read[0], read
