@@ -175,9 +175,9 @@ class Watched(Processing):
 
     done: ClassVar[dict[str, int]] = {}
 
-    async def process(self, messages: Sequence[Incoming]) -> None:
+    async def process(self, messages: Sequence[Incoming], *, patient: bool = True) -> None:
         """Process, then note the time."""
-        await super().process(messages)
+        await super().process(messages, patient=patient)
         now = time.monotonic_ns()
         self.done.update({str(decode(m.key, m.headers).id): now for m in messages})
 

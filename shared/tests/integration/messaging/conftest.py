@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,20 +16,22 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from town_kit.clock import SystemClock
 from town_kit.db import Aggregate, Base, Database
 from town_kit.db.provision import DatabaseUrls
 from town_kit.ids import new_id
 from town_kit.messaging import outbox, pglog
 from town_kit.messaging.consumer import Consumer, Processing, Received, read_log, watch
-from town_kit.messaging.event import Event, Reader
+from town_kit.messaging.event import Envelope, Event, Reader, encode_headers
 from town_kit.messaging.kafka import KafkaLog
 from town_kit.messaging.relay import Relay
 from town_kit.messaging.topics import TopicSpec
-from town_kit.messaging.transport import Incoming, Transport
+from town_kit.messaging.transport import Incoming, Outgoing, Transport
 from town_kit.settings import Zone
 from town_kit.testing.postgres import PostgresServer
 
 KAFKA = pytest.param("kafka", marks=[pytest.mark.kafka, pytest.mark.xdist_group("kafka"), pytest.mark.timeout(180)])
+SOURCE = "urn:jp:municipality:174611:test"
 _numbers = itertools.count()
 
 
@@ -138,11 +141,26 @@ class World:
         thing.colour = colour
         outbox.add(session, self.event(colour=colour), thing, snapshot=snapshot)
 
+    def message(self, key: UUID, sequence: int, colour: str, **more: Any) -> Outgoing:
+        """An event as another service would have sent it."""
+        envelope = Envelope(new_id(), "town.test.thing.painted.v1", key, sequence, SystemClock().now(), **more)
+        value = json.dumps({"colour": colour, "unknown": 1}).encode()
+        return Outgoing(self.topic, str(key).encode(), encode_headers(envelope, SOURCE), value)
+
+    async def send(self, *messages: Outgoing) -> None:
+        """Put messages into the log past any outbox."""
+        transport = self.log.connect()
+        producer = await transport.producer()
+        results = await producer.send(messages)
+        assert not [result for result in results if isinstance(result, Exception)]
+        await producer.close()
+        await transport.close()
+
     def relay(self, **changes: Any) -> Relay:
         arguments: dict[str, Any] = {
             "database": self.database,
             "service": "test",
-            "source": "urn:jp:municipality:174611:test",
+            "source": SOURCE,
             "log_of": lambda _: Zone.LGWAN,
             "connect": lambda _: self.log.connect(),
             "topics": (self.topic,),
@@ -168,6 +186,15 @@ class World:
         query = "SELECT key, sequence, colour FROM effects WHERE cast(:key AS uuid) IS NULL OR key = :key ORDER BY seq"
         async with self.database.begin() as session:
             return [tuple(row) for row in await session.execute(text(query), {"key": key})]
+
+    async def seen(self, key: UUID) -> list[tuple[int, str]]:
+        return [(sequence, colour) for _, sequence, colour in await self.effects(key)]
+
+    async def has(self, key: UUID, count: int) -> bool:
+        return len(await self.effects(key)) >= count
+
+    async def parked(self, count: int) -> bool:
+        return await self.count("parked_events") == count
 
     async def count(self, table: str, where: str = "true") -> int:
         async with self.database.begin() as session:

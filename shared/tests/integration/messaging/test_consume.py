@@ -1,7 +1,6 @@
 """One event, one effect: order, gaps, repeats, poison, and coming back to work."""
 
 import asyncio
-import json
 import shutil
 import subprocess
 import time
@@ -11,44 +10,17 @@ from uuid import UUID
 import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
 from sqlalchemy import text
-from structlog.testing import capture_logs
 
 from town_kit import telemetry
-from town_kit.clock import SystemClock
 from town_kit.ids import new_id
 from town_kit.messaging import dead_letters
-from town_kit.messaging.consumer import BATCH, Consumer, Processing, read_log, read_once
-from town_kit.messaging.event import Envelope, Event, encode_headers
+from town_kit.messaging.consumer import Consumer, Processing, read_log, read_once
+from town_kit.messaging.event import Event
 from town_kit.messaging.transport import Outgoing
-from town_kit.problems import DependencyUnavailable
 from town_kit.testing.auth import eventually
 
-SOURCE = "urn:jp:municipality:174611:test"
 JOINED_SECONDS = 30.0  # a new group in Apache Kafka first agrees on who reads what
 DONE_SECONDS = 5.0
-
-
-def message(world: Any, key: UUID, sequence: int, colour: str, **more: Any) -> Outgoing:
-    envelope = Envelope(new_id(), "town.test.thing.painted.v1", key, sequence, SystemClock().now(), **more)
-    value = json.dumps({"colour": colour, "unknown": 1}).encode()
-    return Outgoing(world.topic, str(key).encode(), encode_headers(envelope, SOURCE), value)
-
-
-async def send(world: Any, *messages: Outgoing) -> None:
-    transport = world.log.connect()
-    producer = await transport.producer()
-    results = await producer.send(messages)
-    assert not [result for result in results if isinstance(result, Exception)]
-    await producer.close()
-    await transport.close()
-
-
-async def seen(world: Any, key: UUID) -> list[tuple[int, str]]:
-    return [(sequence, colour) for _, sequence, colour in await world.effects(key)]
-
-
-async def has(world: Any, key: UUID, count: int) -> bool:
-    return len(await world.effects(key)) >= count
 
 
 @pytest.mark.case("D-33")
@@ -59,12 +31,12 @@ async def test_a_poison_goes_to_the_dead_letters_and_other_keys_go_on(world: Any
     processing = world.processing()
     with telemetry.recording() as record:
         async with world.consuming(processing):
-            await send(world, message(world, running, 1, "white"))
-            await eventually(lambda: has(world, running, 1), within=JOINED_SECONDS)
-            await send(world, message(world, before, 1, "red"), rubbish, message(world, after, 1, "green"))
+            await world.send(world.message(running, 1, "white"))
+            await eventually(lambda: world.has(running, 1), within=JOINED_SECONDS)
+            await world.send(world.message(before, 1, "red"), rubbish, world.message(after, 1, "green"))
             began = time.monotonic()
-            await eventually(lambda: has(world, before, 1), within=DONE_SECONDS)
-            await eventually(lambda: has(world, after, 1), within=DONE_SECONDS)
+            await eventually(lambda: world.has(before, 1), within=DONE_SECONDS)
+            await eventually(lambda: world.has(after, 1), within=DONE_SECONDS)
             assert time.monotonic() - began <= DONE_SECONDS
             await eventually(lambda: nothing_behind(record, processing.consumer.name))
         await processing.report()
@@ -84,32 +56,28 @@ async def nothing_behind(record: Any, consumer: str) -> bool:
 async def test_events_that_come_as_one_three_two_are_done_in_order(world: Any) -> None:
     key, other = new_id(), new_id()
     async with world.consuming():
-        await send(world, message(world, key, 1, "red"), message(world, key, 3, "blue"))
-        await eventually(lambda: parked(world, 1), within=10)
-        assert await seen(world, key) == [(1, "red")]
-        await send(world, message(world, other, 1, "white"), message(world, key, 2, "green"))
-        await eventually(lambda: has(world, key, 3), within=10)
-    assert await seen(world, key) == [(1, "red"), (2, "green"), (3, "blue")]
+        await world.send(world.message(key, 1, "red"), world.message(key, 3, "blue"))
+        await eventually(lambda: world.parked(1), within=10)
+        assert await world.seen(key) == [(1, "red")]
+        await world.send(world.message(other, 1, "white"), world.message(key, 2, "green"))
+        await eventually(lambda: world.has(key, 3), within=10)
+    assert await world.seen(key) == [(1, "red"), (2, "green"), (3, "blue")]
     assert await world.count("parked_events") == 0
-
-
-async def parked(world: Any, count: int) -> bool:
-    return await world.count("parked_events") == count
 
 
 async def test_a_gap_within_one_batch_needs_no_parking(world: Any) -> None:
     key = new_id()
     order = [(1, "a"), (4, "d"), (3, "c"), (2, "b")]
-    await send(world, *(message(world, key, sequence, colour) for sequence, colour in order))
+    await world.send(*(world.message(key, sequence, colour) for sequence, colour in order))
     async with world.consuming():
-        await eventually(lambda: has(world, key, 4), within=10)
-    assert await seen(world, key) == [(1, "a"), (2, "b"), (3, "c"), (4, "d")]
+        await eventually(lambda: world.has(key, 4), within=10)
+    assert await world.seen(key) == [(1, "a"), (2, "b"), (3, "c"), (4, "d")]
 
 
 @pytest.mark.case("D-35")
 async def test_a_thousand_events_read_again_have_no_new_effect(world: Any) -> None:
     keys = [new_id() for _ in range(50)]
-    await send(world, *(message(world, key, n, "red") for n in range(1, 21) for key in keys))
+    await world.send(*(world.message(key, n, "red") for n in range(1, 21) for key in keys))
     processing = world.processing()
     async with world.consuming(processing):
         await eventually(lambda: total(world, 1000), within=30)
@@ -133,18 +101,17 @@ async def total(world: Any, count: int) -> bool:
 
 async def test_a_poison_in_a_batch_undoes_no_other_event(world: Any) -> None:
     key, other = new_id(), new_id()
-    await send(
-        world,
-        message(world, other, 1, "red"),
-        message(world, key, 1, "forbidden"),  # the database refuses it
-        message(world, key, 2, "green"),
-        message(world, other, 2, "blue"),
+    await world.send(
+        world.message(other, 1, "red"),
+        world.message(key, 1, "forbidden"),  # the database refuses it
+        world.message(key, 2, "green"),
+        world.message(other, 2, "blue"),
     )
     async with world.consuming():
-        await eventually(lambda: has(world, other, 2), within=10)
-        await eventually(lambda: parked(world, 1))
-    assert await seen(world, other) == [(1, "red"), (2, "blue")]
-    assert await seen(world, key) == []
+        await eventually(lambda: world.has(other, 2), within=10)
+        await eventually(lambda: world.parked(1))
+    assert await world.seen(other) == [(1, "red"), (2, "blue")]
+    assert await world.seen(key) == []
     letters = await dead_letters.list_open(world.database)
     assert [(letter.key, letter.sequence, letter.reason) for letter in letters] == [(key, 1, "3 times IntegrityError")]
 
@@ -153,15 +120,15 @@ async def test_a_retried_letter_lets_those_behind_it_follow_in_order(world: Any)
     key, processing = new_id(), world.processing()
     world.trouble["red"] = ValueError("not yet understood")
     async with world.consuming(processing):
-        await send(world, *(message(world, key, n, colour) for n, colour in enumerate(["red", "green", "blue"], 1)))
-        await eventually(lambda: parked(world, 2), within=10)
+        await world.send(*(world.message(key, n, colour) for n, colour in enumerate(["red", "green", "blue"], 1)))
+        await eventually(lambda: world.parked(2), within=10)
         letter = (await dead_letters.list_open(world.database))[0]
         with pytest.raises(dead_letters.StillDead):
             await dead_letters.retry(processing, letter.id)
         assert [left.id for left in await dead_letters.list_open(world.database)] == [letter.id]
         world.trouble.clear()
         await dead_letters.retry(processing, letter.id)
-    assert await seen(world, key) == [(1, "red"), (2, "green"), (3, "blue")]
+    assert await world.seen(key) == [(1, "red"), (2, "green"), (3, "blue")]
     assert await dead_letters.list_open(world.database) == []
     with pytest.raises(dead_letters.NoSuchLetter):
         await dead_letters.retry(processing, letter.id)
@@ -170,74 +137,29 @@ async def test_a_retried_letter_lets_those_behind_it_follow_in_order(world: Any)
 async def test_a_discarded_letter_has_no_effect_and_frees_those_behind_it(world: Any) -> None:
     key, processing = new_id(), world.processing()
     async with world.consuming(processing):
-        await send(world, message(world, key, 1, "forbidden"), message(world, key, 2, "green"))
-        await eventually(lambda: parked(world, 1), within=10)
+        await world.send(world.message(key, 1, "forbidden"), world.message(key, 2, "green"))
+        await eventually(lambda: world.parked(1), within=10)
         letter = (await dead_letters.list_open(world.database))[0]
         await dead_letters.discard(processing, letter.id, "entered twice at the counter")
-    assert await seen(world, key) == [(2, "green")]
+    assert await world.seen(key) == [(2, "green")]
     assert await world.count("dead_letters", "settlement = 'discarded: entered twice at the counter'") == 1
-
-
-async def test_an_error_that_passes_is_waited_for_and_other_keys_go_on(world: Any) -> None:
-    key, other = new_id(), new_id()
-    world.trouble["red"] = DependencyUnavailable("later")
-    async with world.consuming():
-        await send(world, message(world, key, 1, "red"))
-        await eventually(lambda: parked(world, 1), within=JOINED_SECONDS)  # tried for seconds, and set aside
-        await send(world, message(world, key, 2, "green"), message(world, other, 1, "white"))
-        await eventually(lambda: has(world, other, 1), within=DONE_SECONDS)
-        await eventually(lambda: parked(world, 2), within=DONE_SECONDS)
-        assert await seen(world, key) == []
-        world.trouble.clear()
-        await eventually(lambda: has(world, key, 2), within=10)
-    assert await seen(world, key) == [(1, "red"), (2, "green")]
-    assert await world.count("dead_letters") + await world.count("parked_events") == 0
-
-
-async def test_a_short_trouble_parks_nothing(world: Any) -> None:
-    key, processing = new_id(), world.processing()
-    world.trouble["red"] = DependencyUnavailable("later")
-    with capture_logs() as logs:
-        async with world.consuming(processing):
-            await send(world, message(world, key, 1, "red"))
-            await eventually(lambda: waited(logs), within=JOINED_SECONDS)
-            world.trouble.clear()
-            await eventually(lambda: has(world, key, 1), within=DONE_SECONDS)
-            assert not processing.waiting.is_set()
-
-
-async def waited(logs: list[Any]) -> bool:
-    return any(line["event"] == "event_waits" for line in logs)
-
-
-async def test_one_of_many_that_waits_holds_up_no_other_that_waits(world: Any) -> None:
-    """Each parked event whose turn has come is tried, more of them than one batch holds."""
-    keys = [new_id() for _ in range(BATCH + 20)]
-    world.trouble["red"] = DependencyUnavailable("later")
-    await send(world, *(message(world, key, 1, "red" if key != keys[-1] else "blue") for key in keys))
-    world.trouble["blue"] = DependencyUnavailable("later")
-    async with world.consuming():
-        await eventually(lambda: parked(world, len(keys)), within=JOINED_SECONDS)
-        del world.trouble["blue"]
-        await eventually(lambda: has(world, keys[-1], 1), within=10)
-    assert await world.count("effects") == 1
 
 
 async def test_an_event_of_an_unread_type_only_moves_the_cursor(world: Any) -> None:
     key = new_id()
-    other = message(world, key, 1, "red")
+    other = world.message(key, 1, "red")
     headers = tuple((k, b"town.test.thing.sold.v1" if k == "ce_type" else v) for k, v in other.headers)
-    await send(world, Outgoing(world.topic, other.key, headers, b"{}"), message(world, key, 2, "green"))
+    await world.send(Outgoing(world.topic, other.key, headers, b"{}"), world.message(key, 2, "green"))
     async with world.consuming():
-        await eventually(lambda: has(world, key, 1), within=10)
-    assert await seen(world, key) == [(2, "green")]
+        await eventually(lambda: world.has(key, 1), within=10)
+    assert await world.seen(key) == [(2, "green")]
 
 
 async def test_an_unreadable_body_is_poison_and_its_reason_holds_none_of_it(world: Any) -> None:
     key = new_id()
-    good = message(world, key, 1, "red")
+    good = world.message(key, 1, "red")
     async with world.consuming():
-        await send(world, Outgoing(world.topic, good.key, good.headers, b'{"colour": 123456789018}'))
+        await world.send(Outgoing(world.topic, good.key, good.headers, b'{"colour": 123456789018}'))
         await eventually(lambda: letters(world, 1), within=10)
     letter = (await dead_letters.list_open(world.database))[0]
     assert letter.reason == "unreadable body: /colour string_type"
@@ -250,39 +172,39 @@ async def letters(world: Any, count: int) -> bool:
 async def test_a_snapshot_sets_the_cursor_of_a_consumer_that_comes_late(world: Any) -> None:
     key = new_id()
     async with world.consuming():
-        await send(world, message(world, key, 6, "old"))  # one to five are no longer kept
-        await eventually(lambda: parked(world, 1), within=10)
-        await send(world, message(world, key, 7, "whole", snapshot=True), message(world, key, 8, "next"))
-        await eventually(lambda: has(world, key, 2), within=10)
-    assert await seen(world, key) == [(7, "whole"), (8, "next")]
+        await world.send(world.message(key, 6, "old"))  # one to five are no longer kept
+        await eventually(lambda: world.parked(1), within=10)
+        await world.send(world.message(key, 7, "whole", snapshot=True), world.message(key, 8, "next"))
+        await eventually(lambda: world.has(key, 2), within=10)
+    assert await world.seen(key) == [(7, "whole"), (8, "next")]
     assert await world.count("parked_events") == 0
 
 
 async def test_a_repeat_of_a_message_has_one_effect(world: Any) -> None:
     key = new_id()
-    one = message(world, key, 1, "red")
+    one = world.message(key, 1, "red")
     async with world.consuming():
-        await send(world, one, one)
-        await send(world, one, message(world, key, 2, "green"))
-        await eventually(lambda: has(world, key, 2), within=10)
-    assert await seen(world, key) == [(1, "red"), (2, "green")]
+        await world.send(one, one)
+        await world.send(one, world.message(key, 2, "green"))
+        await eventually(lambda: world.has(key, 2), within=10)
+    assert await world.seen(key) == [(1, "red"), (2, "green")]
 
 
 async def test_two_consumers_of_one_name_do_each_event_once_between_them(world: Any) -> None:
     keys = [new_id() for _ in range(20)]
     async with world.consuming(), world.consuming():
-        await send(world, *(message(world, key, n, "red") for n in range(1, 11) for key in keys))
+        await world.send(*(world.message(key, n, "red") for n in range(1, 11) for key in keys))
         await eventually(lambda: total(world, 200), within=20)
     assert await world.count("effects") == 200
     for key in keys:
-        assert [sequence for sequence, _ in await seen(world, key)] == list(range(1, 11))
+        assert [sequence for sequence, _ in await world.seen(key)] == list(range(1, 11))
 
 
 async def test_what_waits_for_more_than_a_minute_is_told(world: Any) -> None:
     key, processing = new_id(), world.processing()
     async with world.consuming(processing):
-        await send(world, message(world, key, 2, "green"))
-        await eventually(lambda: parked(world, 1), within=10)
+        await world.send(world.message(key, 2, "green"))
+        await eventually(lambda: world.parked(1), within=10)
     async with world.database.begin() as session:
         await session.execute(text("UPDATE parked_events SET parked_at = now() - interval '2 minutes'"))
     with telemetry.recording() as record:
@@ -325,7 +247,7 @@ async def test_our_events_are_cloudevents(world: Any) -> None:
     raw = (await world.messages())[0]
     read = from_binary_event(KafkaMessage(dict(raw.headers), raw.key, raw.value))
     assert read.get_specversion() == "1.0"
-    assert read.get_source() == SOURCE
+    assert read.get_source() == "urn:jp:municipality:174611:test"
     assert read.get_type() == "town.test.thing.painted.v1"
     assert UUID(read.get_id()).version == 7
     assert read.get_time() is not None
@@ -379,9 +301,9 @@ async def test_a_consumer_goes_on_after_its_log_was_away(world: Any) -> None:
                 raise TransportError("away")
             return await self.real.reader(group, topics)
 
-    await send(world, message(world, key, 1, "red"))
+    await world.send(world.message(key, 1, "red"))
     task = asyncio.create_task(read_log(world.processing(), Away(world.log.connect()), [world.topic]))
-    await eventually(lambda: has(world, key, 1), within=10)
+    await eventually(lambda: world.has(key, 1), within=10)
     task.cancel()
     assert away["left"] == 0
 
