@@ -59,7 +59,7 @@ async def run() -> list[Measure]:
         console.print(f"  {what}", style="dim")
 
     with box.directory({}) as bare, box.directory({}) as stored:
-        tell("a town whose databases are made")
+        tell("a town that begins to live")
         await asyncio.to_thread(box.loaded, "tests.load.stored", stored)
         tell(f"storing {AMOUNT.applications:,} applications")
         with _databases(stored, fast=True) as dsns:

@@ -5,6 +5,7 @@
 
 from typing import Any
 
+from tests.load.lifecycle import generate
 from tests.load.stored.filling import Amount, fill
 
 from town_onebox.assembly import Town
@@ -12,6 +13,7 @@ from town_onebox.assembly import Town
 __all__ = ["Amount", "fill", "load"]
 
 
-async def load(_town: Town) -> dict[str, Any]:
-    """Nothing: a town that was started once has its databases, and they can be filled."""
+async def load(town: Town) -> dict[str, Any]:
+    """A second of life: afterwards the town has its databases and the persons whose applications are stored."""
+    await generate(town, 1.0)
     return {}
