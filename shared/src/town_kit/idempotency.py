@@ -43,19 +43,26 @@ class Replay(Exception):
         self.response = response
 
 
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+
 def strict_json(raw: bytes) -> Any:
-    """The JSON document in ``raw``; a repeated member, NaN or a number beyond 2^53 is refused.
+    """The JSON document in ``raw``; a repeated member, NaN, a number beyond 2^53 or NUL in a text is refused.
 
     Raises:
         DuplicateMember: an object names one member twice.
-        MalformedRequest: this is not JSON (RFC 8259), or it is nested too deep.
+        MalformedRequest: this is not JSON (RFC 8259), it is nested too deep, or there is a NUL in it.
     """
     try:
-        return json.loads(raw, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
+        text = raw.decode(json.detect_encoding(raw), "surrogatepass")
+        document = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
     except DuplicateMember:
         raise
     except (ValueError, RecursionError):
         raise MalformedRequest("JSON として読めません。文字コードは UTF-8 にしてください。") from None
+    if _NUL.search(text):  # PostgreSQL has no value for it
+        raise MalformedRequest("文字コード 0 の文字（\\u0000）を取り除いて、もう一度送ってください。")
+    return document
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
