@@ -130,7 +130,7 @@ class Processing:
         self._tries.clear()
 
     async def _transaction(self, messages: Sequence[Incoming], *, careful: bool, park: bool) -> list[Incoming]:
-        """One transaction over these messages; returns those to be tried again, which are none when it parks them."""
+        """One transaction over these messages; returns those to be tried again; ``park`` sets aside what may pass."""
         lags: list[Envelope] = []
         left: list[Incoming] = []
         async with self.database.begin(role="service") as session:
@@ -152,8 +152,9 @@ class Processing:
                     again = await self._follow(session, inbox, message, envelope, lags, careful=careful)
                     if again is not None:
                         held.add(place)
-                        if park:
-                            inbox.park(again, decode(again.key, again.headers), TROUBLED)
+                        troubled = decode(again.key, again.headers)
+                        if park and troubled.id not in self._tries:  # what may be poison is tried to its end
+                            inbox.park(again, troubled, TROUBLED)
                             self.waiting.set()
                         else:
                             left.append(again)

@@ -56,3 +56,18 @@ async def test_one_of_many_that_waits_holds_up_no_other_that_waits(world: Any) -
         del world.trouble["blue"]
         await eventually(lambda: world.has(keys[-1], 1), within=10)
     assert await world.count("effects") == 1
+
+
+async def test_a_trouble_that_turns_out_not_to_pass_is_a_dead_letter(world: Any) -> None:
+    key = new_id()
+    world.trouble["red"] = DependencyUnavailable("later")
+    async with world.consuming():
+        await world.send(world.message(key, 1, "red"), world.message(key, 2, "green"))
+        await eventually(lambda: world.parked(2), within=JOINED_SECONDS)
+        world.trouble["red"] = ValueError("never")
+        await eventually(lambda: buried(world), within=10)
+    assert await world.seen(key) == []
+
+
+async def buried(world: Any) -> bool:
+    return await world.count("dead_letters") == 1
