@@ -25,6 +25,7 @@ from town_kit.admission import Admission
 from town_kit.app import create_app
 from town_kit.clock import Clock, SystemClock
 from town_kit.line import Places
+from town_kit.rush import QUIET, Rush
 from town_kit.service import Job, Service
 from town_kit.settings import Zone
 
@@ -70,7 +71,7 @@ def create_service(settings: GatewaySettings, *, clock: Clock | None = None) -> 
     )
 
 
-def create_gateway(service: Service, places: Places | None = None) -> Admission:
+def create_gateway(service: Service, places: Places | None = None, rush: Rush = QUIET) -> Admission:
     """The ASGI application that stands in front of the town: admission, then the path of one request.
 
     Args:
@@ -87,7 +88,7 @@ def create_gateway(service: Service, places: Places | None = None) -> Admission:
         limiter=service.extras["limiter"],
         trusted_proxies=settings.trusted_proxies,
     )
-    return Admission(front, slots=settings.slots, privileged=front.privileged, places=places)
+    return Admission(front, slots=settings.slots, privileged=front.privileged, places=places, rush=rush)
 
 
 def create_connector(settings: ConnectorSettings, *, clock: Clock | None = None) -> Service:

@@ -7,6 +7,9 @@ nobody holds a slot by sending slowly (:mod:`town_kit.bodies`).
 Who is refused is given a place in a line (``Retry-After``), one after another as fast as the process finishes what it
 has. Told the same second, all would come again together, and refusing them would become the process's main work. While
 a line stands, half of the slots are for those who come again in their turn.
+
+Well before anybody is refused, from a quarter of the slots on, background work of the same machine is asked to wait
+(:mod:`town_kit.rush`).
 """
 
 import math
@@ -17,6 +20,7 @@ from town_kit.asgi import App, Receive, Scope, Send, header, rendered
 from town_kit.bodies import Body, has_body
 from town_kit.line import LONGEST_SECONDS, Line, Places, caller_of
 from town_kit.problems import Overloaded
+from town_kit.rush import QUIET, Rush
 
 SLOTS = 64
 KEPT = 8
@@ -38,6 +42,7 @@ class Admission:
         kept: slots of these that only the emergency lane may use.
         privileged: whether a request belongs to the emergency lane; asked only when the other slots are taken.
         places: who was refused; processes that share a port share it. None: this process alone.
+        rush: told when callers wait, so that background work of the same machine waits for them.
     """
 
     def __init__(
@@ -48,13 +53,16 @@ class Admission:
         kept: int = KEPT,
         privileged: Callable[[Scope], bool] = nobody,
         places: Places | None = None,
+        rush: Rush = QUIET,
     ) -> None:
         self.app = app
         self.slots = slots
         self.ordinary = slots - kept
         self.for_newcomers = max(self.ordinary // 2, 1)
+        self.crowded = max(self.ordinary // 4, 1)
         self.privileged = privileged
         self.in_flight = 0
+        self._rush = rush
         self._line = Line(self.ordinary, places)
         self._refusals = [  # made beforehand: refusing must cost next to nothing
             rendered(Overloaded("少し待ってから、もう一度送ってください。", retry_after=seconds))
@@ -76,6 +84,8 @@ class Admission:
             await send({"type": "http.response.body", "body": content})
             return
         self.in_flight += 1
+        if self.in_flight > self.crowded:
+            self._rush.sign()
         try:
             await self.app(scope, receive, send)
         finally:

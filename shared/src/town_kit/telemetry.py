@@ -61,6 +61,7 @@ METRICS: Mapping[str, tuple[str, str, str]] = {
         "s",
         "age of the oldest application or status that has not reached its other side; alarm at 1800",
     ),
+    "work_held_back": ("gauge", "1", "1 while background work waits for callers of the same machine"),
     "breaker_open": ("gauge", "1", "1 while calls to another system are held back"),
     "events_published": ("counter", "1", "events that reached the log"),
     "events_handled": ("counter", "1", "events whose effect was committed"),

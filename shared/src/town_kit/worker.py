@@ -17,6 +17,7 @@ from town_kit.housekeeping import standard_jobs
 from town_kit.messaging import notify
 from town_kit.messaging.consumer import run_consumer
 from town_kit.messaging.relay import run_relay
+from town_kit.rush import QUIET, Rush
 from town_kit.service import Job, Service
 
 log = structlog.get_logger(__name__)
@@ -24,13 +25,14 @@ LONGEST_PAUSE = 30.0
 FINISH_SECONDS = 12.0  # longer than a call to a counterpart may take, shorter than the supervisor waits
 
 
-async def work(service: Service, *, ordinary: bool = True, urgent: bool = True) -> None:
+async def work(service: Service, *, ordinary: bool = True, urgent: bool = True, rush: Rush = QUIET) -> None:
     """Run the worker of ``service`` until cancelled; its database pool and resources are opened and closed here.
 
     Args:
         service: whose work it is.
         ordinary: run the relay, the consumers and every job that is not urgent.
         urgent: run the urgent jobs.
+        rush: tells when ordinary work shall wait for callers of the same machine.
     """
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(service.database.running())
@@ -38,11 +40,11 @@ async def work(service: Service, *, ordinary: bool = True, urgent: bool = True) 
             await stack.enter_async_context(resource())
         async with asyncio.TaskGroup() as tasks:
             if ordinary:
-                tasks.create_task(keep_running(f"{service.name}.relay", lambda: run_relay(service)))
+                tasks.create_task(keep_running(f"{service.name}.relay", lambda: run_relay(service, rush)))
                 for consumer in service.consumers:
-                    tasks.create_task(keep_running(consumer.name, partial(run_consumer, service, consumer)))
+                    tasks.create_task(keep_running(consumer.name, partial(run_consumer, service, consumer, rush)))
                 for job in (*standard_jobs(service), *ordinary_jobs(service)):
-                    tasks.create_task(run_job(service, job))
+                    tasks.create_task(run_job(service, job, rush=rush))
             if urgent and urgent_jobs(service):
                 tasks.create_task(_run_urgent(service))
 
@@ -84,15 +86,16 @@ async def keep_running(name: str, start: Callable[[], Awaitable[None]]) -> None:
         pause = min(pause * 2, LONGEST_PAUSE)
 
 
-async def run_job(service: Service, job: Job, due: asyncio.Event | None = None) -> None:
+async def run_job(service: Service, job: Job, due: asyncio.Event | None = None, *, rush: Rush = QUIET) -> None:
     """Run a job for ever: at once again while it finds work, else after ``every``; after a failure with back-off.
 
-    ``due``, set by anybody, ends a pause. A cancellation lets a run that has begun finish first: one cut off between
-    sending a message and marking it would send it again after every restart.
+    ``due``, set by anybody, ends a pause; no run begins in a ``rush``. A cancellation lets a run that has begun finish
+    first: one cut off between sending a message and marking it would send it again after every restart.
     """
     woken = due or asyncio.Event()
     pause = job.every
     while True:
+        await rush.over()
         try:
             done = await _to_its_end(job.run())
             pause = timedelta(0) if done else job.every

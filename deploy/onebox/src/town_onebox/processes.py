@@ -18,6 +18,7 @@ from town_kit.db import assert_durable
 from town_kit.db.server_files import Account
 from town_kit.line import Places
 from town_kit.logging import configure as configure_logging
+from town_kit.rush import Rush
 from town_kit.service import Service
 from town_kit.settings import ServiceSettings, Zone
 from town_kit.worker import work
@@ -33,6 +34,7 @@ def web(
     public: Mapping[str, Sequence[socket.socket]],
     internal: Mapping[str, socket.socket],
     places: Places,
+    rush: Rush,
 ) -> Callable[[], int]:
     """A web process: the gateway, with the services of its zones behind it in the same process.
 
@@ -41,6 +43,7 @@ def web(
         public: service → where it listens for others: the gateway, or, where it runs elsewhere, each service itself.
         internal: service → the socket on which the vault and the worker reach it.
         places: who was refused, for all web processes.
+        rush: where they say that callers wait.
     """
 
     async def body(stop: asyncio.Event) -> None:
@@ -50,12 +53,12 @@ def web(
             http.register_app(name, app)
         await _check_durable(town, services)
         sockets = {name: [*([internal[name]] if name in internal else ()), *public.get(name, ())] for name in apps}
-        listeners = [Listener(Admission(app, places=places), sockets[name]) for name, app in apps.items()]
+        listeners = [Listener(Admission(app, places=places, rush=rush), sockets[name]) for name, app in apps.items()]
         async with AsyncExitStack() as stack:
             for app in apps.values():
                 await stack.enter_async_context(_lifespan(app))
             if Zone.INTERNET in town.zones:
-                gateway = create_gateway(town.service("gateway", Process.WEB), places)
+                gateway = create_gateway(town.service("gateway", Process.WEB), places, rush)
                 await stack.enter_async_context(_lifespan(cast(FastAPI, cast(Front, gateway.app).own)))
                 listeners.append(Listener(gateway, public["gateway"]))
             await stack.enter_async_context(serving.serving(listeners))
@@ -64,13 +67,16 @@ def web(
     return partial(_run, town, "web", body)
 
 
-def worker(town: Town) -> Callable[[], int]:
-    """The worker: relays, consumers and jobs of every service outside the vault, but not the urgent ones."""
+def worker(town: Town, rush: Rush) -> Callable[[], int]:
+    """The worker: relays, consumers and jobs of every service outside the vault, but not the urgent ones.
+
+    In a ``rush`` it begins nothing.
+    """
 
     async def body(stop: asyncio.Event) -> None:
         services = [town.service(entry.name, Process.WORKER) for entry in town.entries()]
         await _check_durable(town, services)
-        async with serving.working([partial(work, service, urgent=False) for service in services]):
+        async with serving.working([partial(work, service, urgent=False, rush=rush) for service in services]):
             await stop.wait()
 
     return partial(_run, town, "worker", body)
@@ -87,7 +93,7 @@ def emergency(town: Town) -> Callable[[], int]:
     return partial(_run, town, "emergency", body)
 
 
-def vault(town: Town, listening: Sequence[socket.socket], account: Account) -> Callable[[], int]:
+def vault(town: Town, listening: Sequence[socket.socket], account: Account, rush: Rush) -> Callable[[], int]:
     """The vault: the MY_NUMBER zone with its own listener, relay, consumers and jobs, as a user of its own.
 
     Its settings are read before the user changes, because they also name what only the town's user may look up.
@@ -96,7 +102,7 @@ def vault(town: Town, listening: Sequence[socket.socket], account: Account) -> C
     def body() -> int:
         known = [(entry, town.settings(entry, Process.VAULT)) for entry in town.entries(vault=True)]
         become(account)
-        return _run(town, "vault", partial(_vault, town, known, listening))
+        return _run(town, "vault", partial(_vault, town, known, listening, rush))
 
     return body
 
@@ -105,6 +111,7 @@ async def _vault(
     town: Town,
     known: Sequence[tuple[Entry, ServiceSettings]],
     listening: Sequence[socket.socket],
+    rush: Rush,
     stop: asyncio.Event,
 ) -> None:
     apps = [create_app(entry.create(settings)) for entry, settings in known]
@@ -113,7 +120,7 @@ async def _vault(
     async with AsyncExitStack() as stack:
         for app in apps:
             await stack.enter_async_context(_lifespan(app))
-        await stack.enter_async_context(serving.working([partial(work, service) for service in services]))
+        await stack.enter_async_context(serving.working([partial(work, service, rush=rush) for service in services]))
         await stack.enter_async_context(serving.serving([Listener(Admission(app), listening) for app in apps]))
         await stop.wait()
 

@@ -17,6 +17,7 @@ from rich.console import Console
 from town_kit.db import server
 from town_kit.db.server_files import Account, NoServer, account_for_server, data_directory
 from town_kit.line import Places
+from town_kit.rush import Rush
 from town_kit.settings import Zone
 from town_onebox import clients, databases, processes, sandbox, secrets, vault_user
 from town_onebox.assembly import LOG_DATABASES, Process, Town
@@ -69,13 +70,14 @@ def run(choices: Choices, console: Console, last: Callable[[Town], Sequence[Part
             started_at=time.time(),
             otlp_endpoint=os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
         )
-        parts = [*_sandbox(town), *_web(town, public, internal)]
+        rush = Rush()  # before the fork, so that all of them share it
+        parts = [*_sandbox(town), *_web(town, public, internal, rush)]
         if any(entry.urgent for entry in town.entries()):
             parts.append(Part("emergency", processes.emergency(town)))
         if town.entries():
-            parts.append(Part("worker", processes.worker(town), nice=WORKER_NICE))
+            parts.append(Part("worker", processes.worker(town, rush), nice=WORKER_NICE))
         if town.entries(vault=True):
-            parts.append(Part("vault", processes.vault(town, vault, account), nice=WORKER_NICE))
+            parts.append(Part("vault", processes.vault(town, vault, account, rush), nice=WORKER_NICE))
         return Supervisor([*parts, *last(town)], place.logs, watch=database.watch).run()
     finally:
         database.stop()
@@ -220,15 +222,18 @@ def _public_url(
 
 
 def _web(
-    town: Town, public: Mapping[str, Sequence[socket.socket]], internal: Mapping[str, socket.socket]
+    town: Town,
+    public: Mapping[str, Sequence[socket.socket]],
+    internal: Mapping[str, socket.socket],
+    rush: Rush,
 ) -> list[Part]:
     """The web processes, each with a socket of its own on every port."""
     children = max((len(sockets) for sockets in public.values()), default=0)
-    places = Places()  # before the fork, so that all of them share it
+    places = Places()  # before the fork, as the rush
     return [
         Part(
             f"web-{number + 1}",
-            processes.web(town, {name: [sockets[number]] for name, sockets in public.items()}, internal, places),
+            processes.web(town, {name: [sockets[number]] for name, sockets in public.items()}, internal, places, rush),
         )
         for number in range(children)
     ]

@@ -30,6 +30,7 @@ from town_kit.messaging.pace import Pace
 from town_kit.messaging.topics import specs, zones
 from town_kit.messaging.transport import Incoming, LogReader, Transport, TransportError
 from town_kit.problems import Problem
+from town_kit.rush import QUIET, Rush
 from town_kit.service import Service
 from town_kit.settings import Zone
 
@@ -284,7 +285,7 @@ def _decoded(message: Incoming) -> Envelope | Undecodable:
         return error
 
 
-async def read_log(processing: Processing, transport: Transport, topics: Iterable[str]) -> None:
+async def read_log(processing: Processing, transport: Transport, topics: Iterable[str], rush: Rush = QUIET) -> None:
     """Read some topics of one log until cancelled; a log that does not answer is asked again, ever more slowly."""
     names, pause = tuple(topics), 0.05
     while True:
@@ -296,6 +297,7 @@ async def read_log(processing: Processing, transport: Transport, topics: Iterabl
                 stack.push_async_callback(reader.close)
                 pause, pace = 0.05, Pace()
                 while True:
+                    await rush.over()
                     count = await read_once(processing, reader)
                     if count and (wait := pace.pause(count, full=count == BATCH)):
                         await asyncio.sleep(wait)
@@ -317,15 +319,15 @@ async def read_once(processing: Processing, reader: LogReader, wait: timedelta =
     return len(messages)
 
 
-async def run_consumer(service: Service, consumer: Consumer) -> None:
-    """Run a consumer of ``service`` until cancelled."""
+async def run_consumer(service: Service, consumer: Consumer, rush: Rush = QUIET) -> None:
+    """Run a consumer of ``service`` until cancelled; it fetches nothing in a ``rush``."""
     processing = Processing(service.database, consumer)
     by_zone: dict[Zone, list[str]] = {}
     for topic in consumer.topics:
         by_zone.setdefault(zones().log_of(topic), []).append(topic)
     async with asyncio.TaskGroup() as tasks:
         for zone, topics in by_zone.items():
-            tasks.create_task(read_log(processing, connect(service.settings, zone), topics))
+            tasks.create_task(read_log(processing, connect(service.settings, zone), topics, rush))
         tasks.create_task(watch(processing))
 
 

@@ -24,6 +24,7 @@ from town_kit.messaging.event import Envelope, encode_headers, source
 from town_kit.messaging.pace import Pace
 from town_kit.messaging.topics import UnknownTopic, specs, topics_of, zones
 from town_kit.messaging.transport import Outgoing, Partition, Position, Producer, Transport, TransportError
+from town_kit.rush import QUIET, Rush
 from town_kit.service import Service
 from town_kit.settings import Zone
 
@@ -83,6 +84,7 @@ class Relay:
         log_of: the zone in whose log a topic stands.
         connect: the transport of a zone.
         topics: what is known to be published; others are found in the outbox.
+        rush: tells when events shall wait for callers of the same machine.
     """
 
     database: Database
@@ -92,6 +94,7 @@ class Relay:
     connect: Callable[[Zone], Transport]
     topics: Sequence[str] = ()
     batch: int = BATCH
+    rush: Rush = QUIET
     _logs: dict[Zone, Connected] = field(default_factory=dict)
     _made: set[str] = field(default_factory=set)
     _highest: dict[Partition, int] = field(default_factory=dict)
@@ -129,6 +132,7 @@ class Relay:
         pace = Pace()
         cared, pruned = float("-inf"), loop.time()
         while True:
+            await self.rush.over()
             if loop.time() - cared > CARE_SECONDS:
                 await self._care(connection, due)
                 cared = loop.time()
@@ -373,8 +377,8 @@ async def replay(
     return int(status.split()[-1])
 
 
-async def run_relay(service: Service) -> None:
-    """Run the relay of ``service`` until cancelled."""
+async def run_relay(service: Service, rush: Rush = QUIET) -> None:
+    """Run the relay of ``service`` until cancelled; events wait in a ``rush``."""
     if service.settings.environment == "production":
         failpoints.forbid()
     relay = Relay(
@@ -384,5 +388,6 @@ async def run_relay(service: Service) -> None:
         log_of=zones().log_of,
         connect=lambda zone: connect(service.settings, zone),
         topics=topics_of(service.events),
+        rush=rush,
     )
     await relay.run()

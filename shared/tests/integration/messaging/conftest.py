@@ -27,6 +27,7 @@ from town_kit.messaging.kafka import KafkaLog
 from town_kit.messaging.relay import Relay
 from town_kit.messaging.topics import TopicSpec
 from town_kit.messaging.transport import Incoming, Outgoing, Transport
+from town_kit.rush import QUIET, Rush
 from town_kit.settings import Zone
 from town_kit.testing.postgres import PostgresServer
 
@@ -220,9 +221,9 @@ class World:
             yield
 
     @asynccontextmanager
-    async def consuming(self, processing: Processing | None = None) -> AsyncIterator[None]:
+    async def consuming(self, processing: Processing | None = None, rush: Rush = QUIET) -> AsyncIterator[None]:
         doing = processing or self.processing()
-        async with running(read_log(doing, self.log.connect(), [self.topic])), running(watch(doing)):
+        async with running(read_log(doing, self.log.connect(), [self.topic], rush)), running(watch(doing)):
             yield
 
 
