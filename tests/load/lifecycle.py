@@ -73,8 +73,8 @@ async def load(town: Town) -> dict[str, Any]:
     return asdict(await generate(town, SECONDS))
 
 
-async def generate(town: Town, seconds: float) -> Load:
-    """Drive the town at full speed for ``seconds`` and wait for the last effect."""
+async def generate(town: Town, seconds: float, warm_up: float = WARM_UP) -> Load:
+    """Drive the town at full speed for ``seconds``, counted after ``warm_up``, and wait for the last effect."""
     await quiet_outside(town)
     async with httpx.AsyncClient(base_url=town.public_url, timeout=30) as client:
         residents = [await people.resident(town, client, name) for name in people.CARDS]
@@ -83,7 +83,7 @@ async def generate(town: Town, seconds: float) -> Load:
     times: list[float] = []
     done = refused = 0
     clock = time.monotonic
-    began = clock() + WARM_UP
+    began = clock() + warm_up
     until = began + seconds
 
     async def lifecycle(http: aiohttp.ClientSession, resident: str) -> None:
