@@ -1,7 +1,7 @@
 """Lines of the runbooks' table, tried on the running town: what is down, what still works, what brings it back."""
 
+import asyncio
 import base64
-import json
 import os
 import re
 import signal
@@ -9,7 +9,6 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -17,6 +16,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from tests.journeys.filing import APPLICATIONS, PATIENCE, application, apply, asking, eventually_told, is_told, read
 
 from town_identity.sealed_staff_accounts.credentials import code_of
 from town_kit.clock import SystemClock
@@ -28,39 +28,11 @@ from town_onebox.testing import RunningTown
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(420), pytest.mark.xdist_group("journey")]
 
-APPLICATIONS = "/procedures/v1/applications"
-PATIENCE = 60.0
 ROUNDS = 6
+CROWD = 40
+CROWD_SECONDS = 10  # shorter than a slow body is waited for
 FILLING = ["applications", "audit_records", "outbox", "idempotency_keys"]
 ROOM = 16 * 1024 * 1024
-
-
-@asynccontextmanager
-async def asking(town: RunningTown) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=town.town.public_url, timeout=20, trust_env=False) as client:
-        yield client
-
-
-def application() -> dict[str, Any]:
-    sample = resources.files("town_procedures.catalogue").joinpath("care_need_certification/samples/valid.json")
-    return {"procedure_code": "LC-01", "answers": json.loads(sample.read_text("utf-8"))["answers"]}
-
-
-async def apply(client: httpx.AsyncClient, resident: people.SignedIn) -> Any:
-    return people.told(await client.post(APPLICATIONS, json=application(), headers=resident.headers))
-
-
-async def read(client: httpx.AsyncClient, who: people.SignedIn, filed: Any) -> Any:
-    return people.told(await client.get(f"{APPLICATIONS}/{filed['id']}", headers=who.headers))
-
-
-async def is_told(client: httpx.AsyncClient, resident: people.SignedIn, filed: Any) -> bool:
-    page = people.told(await client.get("/notifications/v1/messages", headers=resident.headers))
-    return any(message["application_id"] == filed["id"] for message in page["items"])
-
-
-async def eventually_told(client: httpx.AsyncClient, resident: people.SignedIn, filed: Any) -> None:
-    await eventually(lambda: is_told(client, resident, filed), within=PATIENCE)
 
 
 @asynccontextmanager
@@ -172,6 +144,48 @@ async def test_without_the_worker_requests_are_answered_and_the_rest_is_done_lat
 
         await eventually(is_numbered, within=PATIENCE)
         await eventually_told(client, resident, filed)
+
+
+@pytest.mark.runbook("申請の集中")
+async def test_in_a_rush_everything_is_taken_and_background_work_goes_on_after_it(running_town: RunningTown) -> None:
+    log = running_town.place.logs / "worker.log"
+    before = log.stat().st_size
+
+    def told() -> list[str]:
+        return re.findall("work_is_held_back|work_goes_on", log.read_bytes()[before:].decode())
+
+    async with asking(running_town) as client:
+        resident = await people.resident(running_town.town, client, "taro")
+
+        async def is_held_back() -> bool:
+            await client.get(APPLICATIONS, headers={**resident.headers, "Connection": "close"})  # to either process
+            return "work_is_held_back" in told()
+
+        async with crowd(running_town, resident):
+            await eventually(is_held_back, within=CROWD_SECONDS, every=0)
+            filed = await apply(client, resident)
+        await eventually_told(client, resident, filed)
+    assert told()[-1] == "work_goes_on"
+
+
+@asynccontextmanager
+async def crowd(town: RunningTown, resident: people.SignedIn) -> AsyncIterator[None]:
+    """More callers than a quarter of the slots of two web processes, who have yet to send what they announce."""
+    address = urlsplit(town.town.public_url)
+    head = (
+        f"POST {APPLICATIONS} HTTP/1.1\r\nHost: town\r\nContent-Type: application/json\r\nContent-Length: 100\r\n"
+        f"Authorization: {resident.headers['Authorization']}\r\nIdempotency-Key: a-crowd\r\n\r\n"
+    )
+    writers = []
+    try:
+        for _ in range(CROWD):
+            _, writer = await asyncio.open_connection(address.hostname, address.port)
+            writer.write(head.encode())
+            writers.append(writer)
+        yield
+    finally:
+        for writer in writers:
+            writer.close()
 
 
 @pytest.mark.runbook("standardization")

@@ -8,6 +8,7 @@ from town_kit.settings import Zone
 from town_onebox.place import Place
 
 WEB_PROCESSES = 2
+MOST_WEB_PROCESSES = 8  # ten connections each, of the 120 that the town's PostgreSQL has
 LOOPBACK = "127.0.0.1"
 DEVELOPMENT, PRODUCTION = "development", "production"
 
@@ -40,6 +41,7 @@ def chosen(
     host: str | None = None,
     sandbox: bool | None = None,
     environment: str | None = None,
+    web_processes: int | None = None,
 ) -> Choices:
     """What was given, else as the town was served last, else a production town of all zones (which is refused)."""
     path = Place(directory.resolve()).served
@@ -50,6 +52,7 @@ def chosen(
         host or last.get("host", LOOPBACK),
         last.get("sandbox", False) if sandbox is None else sandbox,
         environment or last.get("environment", PRODUCTION),
+        web_processes or last.get("web_processes", WEB_PROCESSES),
     )
 
 
@@ -61,6 +64,7 @@ def keep(choices: Choices) -> None:
         "host": choices.host,
         "sandbox": choices.sandbox,
         "environment": choices.environment,
+        "web_processes": choices.web_processes,
     }
     fresh = path.with_suffix(".new")
     fresh.write_text(json.dumps(told, indent=2), encoding="utf-8")

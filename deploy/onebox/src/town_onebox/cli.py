@@ -15,7 +15,7 @@ from town_onebox import distributed, operate, town
 from town_onebox.assembly import Town
 from town_onebox.choices import LOOPBACK, Choices, chosen
 from town_onebox.journey.run import journey
-from town_onebox.options import Environment, Host, Sandbox, Zones
+from town_onebox.options import Environment, Host, Sandbox, WebProcesses, Zones
 from town_onebox.recovery import commands
 from town_onebox.supervisor import Part
 
@@ -37,10 +37,16 @@ def serve(
     host: Host = None,
     environment: Environment = None,
     sandbox: Sandbox = None,
+    web_processes: WebProcesses = None,
 ) -> None:
     """町を動かす(試験用の申請は流さない)。付けない項目は前回の起動と同じです。"""
     given = chosen(
-        directory, zones=frozenset(zones) if zones else None, host=host, sandbox=sandbox, environment=environment
+        directory,
+        zones=frozenset(zones) if zones else None,
+        host=host,
+        sandbox=sandbox,
+        environment=environment,
+        web_processes=web_processes,
     )
     sys.exit(town.run(given, Console(stderr=True)))
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from town_kit.restoring import Entries, Lists
 from town_onebox import town
 from town_onebox.choices import chosen
-from town_onebox.options import Environment, Host, Sandbox, Zones
+from town_onebox.options import Environment, Host, Sandbox, WebProcesses, Zones
 from town_onebox.place import Place
 from town_onebox.recovery import lists, reconcile, standby
 from town_onebox.recovery.backup import NotPossible, backup
@@ -91,10 +91,16 @@ def promote_command(
     host: Host = None,
     environment: Environment = None,
     sandbox: Sandbox = None,
+    web_processes: WebProcesses = None,
 ) -> None:
     """待機系を本番にして、そのまま町を動かす。付けない項目は、本番の町の起動のしかたに従います。"""
     given = chosen(
-        directory, zones=frozenset(zones) if zones else None, host=host, sandbox=sandbox, environment=environment
+        directory,
+        zones=frozenset(zones) if zones else None,
+        host=host,
+        sandbox=sandbox,
+        environment=environment,
+        web_processes=web_processes,
     )
     town.in_child(lambda: town.refuse_unready(given))  # a promotion cannot be taken back
     standby.promote(directory, _tell, primary=primary)

@@ -201,6 +201,7 @@ def test_in_production_the_written_commands_promote_and_restore_one_zone(operato
         "environment": "production",
         "host": server.HOST,
         "sandbox": False,
+        "web_processes": 2,
         "zones": ["INTERNET"],
     }
     stop(promoted)

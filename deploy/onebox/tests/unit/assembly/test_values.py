@@ -109,15 +109,11 @@ def test_production_takes_one_zone_with_real_counterparts() -> None:
 
 def test_a_town_starts_again_as_it_was_served(tmp_path: Path) -> None:
     assert chosen(tmp_path) == Choices(tmp_path, sandbox=False, environment="production")
-    keep(Choices(tmp_path, zones=frozenset({Zone.LGWAN}), host="192.0.2.1", sandbox=False, environment="production"))
-    again = chosen(tmp_path)
-    assert (again.zones, again.host, again.sandbox, again.environment) == (
-        frozenset({Zone.LGWAN}),
-        "192.0.2.1",
-        False,
-        "production",
-    )
+    served = Choices(tmp_path, frozenset({Zone.LGWAN}), "192.0.2.1", False, "production", 4)
+    keep(served)
+    assert chosen(tmp_path) == served
     assert chosen(tmp_path, zones=frozenset({Zone.INTERNET})).zones == {Zone.INTERNET}
+    assert chosen(tmp_path, web_processes=3).web_processes == 3
 
 
 def test_a_town_that_was_served_in_production_is_not_used_for_a_trial(tmp_path: Path) -> None:
