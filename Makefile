@@ -58,7 +58,7 @@ lint: $(READY)
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 
 types: $(READY)
-	@$(BIN)/mypy $(addprefix -p ,$(PACKAGES))
+	@$(BIN)/mypy $(addprefix -p ,$(PACKAGES) tests.load tests.faults tests.fuzz)
 
 imports: $(READY)
 	@$(BIN)/lint-imports --no-cache --no-logo > $(VENV)/imports.txt || { cat $(VENV)/imports.txt; exit 1; }

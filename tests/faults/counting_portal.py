@@ -34,7 +34,7 @@ def receipts(book: Book) -> dict[str, int]:
 
 async def count_portal(town: RunningTown, filed: Mapping[str, int]) -> list[Finding]:
     """What is wrong with the applications of these receipts."""
-    rows = {row[0]: row[1:] for row in await town.rows("procedures", _ROWS)}
+    rows: dict[str, Any] = {row[0]: row[1:] for row in await town.rows("procedures", _ROWS)}
     found = [
         Finding(Kind.PHANTOM, 0, f"an application of {receipt}, which nobody filed")
         for receipt in rows.keys() - filed.keys()
@@ -47,7 +47,8 @@ async def count_portal(town: RunningTown, filed: Mapping[str, int]) -> list[Find
         if receipt not in rows:
             found.append(Finding(Kind.LOST, flow, f"{receipt} of the portal"))
             continue
-        found += _application(flow, *rows[receipt], messages)
+        ids, states, moves = rows[receipt]
+        found += _application(flow, ids, states, moves, messages)
         found += _told(flow, told[receipt])
     repeats = town.ledger("mynaportal", "status_repeated")
     found += [Finding(Kind.REPEATED, filed.get(e["receipt_no"], 0), "a status of the portal") for e in repeats]

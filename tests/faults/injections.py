@@ -242,7 +242,7 @@ async def roll(ground: Ground, number: int) -> None:
         await changing
 
 
-async def _changed(change: Callable[[str, str, str], None], url: str, folder: str, revision: str) -> None:
+async def _changed(change: Callable[[str, Path, str], None], url: str, folder: Path, revision: str) -> None:
     """A migration gives up its lock after five seconds rather than make everybody wait; then it is tried again."""
     async for attempt in stamina.retry_context(on=DBAPIError, attempts=CHANGE_TRIES, timeout=None, wait_max=1.0):
         with attempt:

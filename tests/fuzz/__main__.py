@@ -47,7 +47,8 @@ class Target:
 
 def package(*attachments: bytes) -> bytes:
     """A raw package: the signed member, a signature, and files that are those the signed member names."""
-    names, entry, document = PROFILE.fields, PROFILE.attachment, {}
+    names, entry = PROFILE.fields, PROFILE.attachment
+    document: dict[str, object] = {}
     for name in (names.format, names.procedure_id, names.municipality_code, names.signed_at):
         document[name] = "1"
     files = {f"{PROFILE.members.attachments_folder}{n}.pdf": content for n, content in enumerate(attachments)}

@@ -18,6 +18,7 @@ import schemathesis
 from fastapi import FastAPI
 from hypothesis.errors import FlakyFailure, Unsatisfiable
 from schemathesis import GenerationMode
+from schemathesis.core.result import Ok
 
 from town_kit.auth import Role
 from town_kit.ids import new_id
@@ -68,12 +69,13 @@ def requests(service: str, app: FastAPI, *, each: int, seed: int, until: float) 
     Every operation is asked once; what comes after ``until`` (monotonic) is only that.
     """
     document = copy.deepcopy(describe(app))
-    for operation in (o for item in document["paths"].values() for o in item.values() if isinstance(o, dict)):
-        if not {"application/json", FORM} & operation.get("requestBody", {}).get("content", {FORM: None}).keys():
-            operation.pop("requestBody")  # files: schemathesis has no words for them
+    for told in (o for item in document["paths"].values() for o in item.values() if isinstance(o, dict)):
+        if not {"application/json", FORM} & told.get("requestBody", {}).get("content", {FORM: None}).keys():
+            told.pop("requestBody")  # files: schemathesis has no words for them
     schema = schemathesis.openapi.from_dict(document)
     rules = policies(app)
     for result in schema.get_all_operations():
+        assert isinstance(result, Ok), result
         operation = result.ok()
         method, path = operation.method.upper(), operation.path
         policy = rules[method, path]

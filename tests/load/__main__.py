@@ -56,9 +56,8 @@ def main(arguments: Sequence[str]) -> int:
 def show(measures: Sequence[Measure]) -> None:
     """The table for people."""
     table = Table(title="Benchmarks")
-    for heading, side in (("figure", "left"), ("value", "right"), ("unit", "left"), ("reference", "right"),
-                          ("ratio", "right")):  # fmt: skip
-        table.add_column(heading, justify=side)
+    for heading in ("figure", "value", "unit", "reference", "ratio"):
+        table.add_column(heading, justify="left" if heading in {"figure", "unit"} else "right")
     for m in measures:
         table.add_row(m.name, _figure(m.value), m.unit, _figure(m.reference), _figure(m.ratio))
     Console().print(table)

@@ -22,6 +22,7 @@ from tests.load.measure import Measure
 from tests.load.sending import Sender, closed_loop, request
 
 from town_kit.line import Places
+from town_kit.rush import Rush
 from town_kit.settings import Zone
 from town_onebox import processes, vault_user
 from town_onebox.assembly import Town
@@ -70,7 +71,7 @@ def beside(town: Town) -> list[Part]:
     ports = Ports(town.place.ports)
     listening = {name: ports.listen(f"bench-{name}", "127.0.0.1", 0) for name in ("procedures", "identity")}
     alone = replace(town, zones=frozenset({Zone.LGWAN}))
-    parts = [Part("bench-service", processes.web(alone, listening, {}, Places()))]
+    parts = [Part("bench-service", processes.web(alone, listening, {}, Places(), Rush()))]
     services = {name: _url(sockets[0].getsockname()[1]) for name, sockets in listening.items()}
     distributed = replace(town, service_urls={**services, "notifications": town.public_url})
     (socket,) = ports.listen("bench-gateway", "127.0.0.1", 0)

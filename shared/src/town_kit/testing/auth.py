@@ -68,7 +68,7 @@ def issuer(tmp_path: Path) -> Issuer:
     return Issuer(tmp_path)
 
 
-async def eventually(condition: Callable[[], Awaitable[T]], *, within: float = 5.0, every: float = 0.02) -> T:
+async def eventually(condition: Callable[[], Awaitable[T | None]], *, within: float = 5.0, every: float = 0.02) -> T:
     """Wait until the awaited ``condition()`` is true and answer it; fails the test when it never is."""
     give_up = asyncio.get_running_loop().time() + within
     while True:
