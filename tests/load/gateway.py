@@ -3,7 +3,7 @@
 In process: the web process of one box (the gateway and the services in one process) beside a process of the same kind
 that serves the same service without a gateway. Over HTTP: the gateway as a process of its own, as the distributed mode
 starts it, beside nginx as a plain proxy, both in front of that same process. Each has one process, the same database
-and the same callers; they take turns, so that what else the machine does meets all of them.
+and the same callers; they take many short turns, so that what else the machine does meets all of them.
 """
 
 import json
@@ -33,9 +33,9 @@ from town_onebox.sockets import Ports
 from town_onebox.supervisor import Part
 
 WEB_PROCESSES = 1
-CALLERS = 16
-TURNS = 5
-TURN_SECONDS = 4.0
+CALLERS = 12  # too few for a process to call it a rush
+TURNS = 20
+TURN_SECONDS = 1.0
 APPLICATIONS = 30
 NGINX = """daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
 events {{ worker_connections 1024; }}
