@@ -38,7 +38,7 @@ from town_kit.problems import (
     ValidationFailed,
     ZoneViolation,
 )
-from town_kit.queries import query_names, refuse_my_number
+from town_kit.queries import query_names, refuse_my_number, refuse_nul
 from town_kit.runtime import Runtime
 from town_kit.uploads import Upload, receive
 from town_kit.writing import finish
@@ -224,6 +224,7 @@ class TownRoute(APIRoute):
             now = request.state.town = Handling(policy=policy, runtime=runtime)
             now.principal = await _authenticate(request, policy, runtime)
             try:
+                refuse_nul(request)
                 if request.scope["query_string"] and not policy.official:
                     refuse_my_number(request, known)
                 await _read(request, now)

@@ -37,8 +37,9 @@ def check_assertion(
         return None
     named = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
     right = claims["sub"] == client.client_id and form.get("client_id", client.client_id) == client.client_id
-    short = claims["exp"] <= now.timestamp() + LONGEST_SECONDS and len(str(claims["jti"])) <= 200
-    return (client, claims) if right and short and audiences.intersection(map(str, named)) else None
+    soon, jti = claims["exp"] <= now.timestamp() + LONGEST_SECONDS, str(claims["jti"])
+    storable = len(jti) <= 200 and jti.isprintable()  # PostgreSQL has no value for NUL and half a character
+    return (client, claims) if right and soon and storable and audiences.intersection(map(str, named)) else None
 
 
 async def use_once(session: AsyncSession, client: Client, claims: Mapping[str, Any]) -> bool:

@@ -73,6 +73,7 @@ async def test_an_assertion_is_good_once(api: Any) -> None:
         {"exp": 0},
         {"exp": 9_999_999_999},
         {"jti": ""},
+        {"jti": "a\x00b"},
         {"iss": "service:unknown", "sub": "service:unknown"},
     ],
 )

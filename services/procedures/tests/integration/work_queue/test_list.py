@@ -104,3 +104,12 @@ async def test_a_cursor_made_for_another_list_is_refused(api: Any) -> None:
 async def test_residents_have_no_work_queue(api: Any) -> None:
     answer = await api.client.get("/v1/work-queue", headers=api.resident())
     assert answer.json()["type"] == "urn:town:problem:insufficient-scope"
+
+
+async def test_a_nul_in_a_url_is_refused_before_it_comes_to_a_database(api: Any) -> None:
+    for query in ("procedure_code=LC%00", "%00=1"):
+        answer = await api.client.get(f"/v1/work-queue?{query}", headers=api.officer())
+        assert (answer.status_code, answer.json()["type"]) == (422, "urn:town:problem:validation-failed")
+        assert answer.json()["errors"][0]["code"] == "nul"
+    nobody = await api.client.get("/v1/procedures/LC-01%00")
+    assert (nobody.status_code, nobody.json()["type"]) == (404, "urn:town:problem:not-found")
