@@ -17,8 +17,8 @@ async def plans_of(session: AsyncSession, ask: Callable[[], Awaitable[Any]]) -> 
     """
     asked: list[tuple[str, Any]] = []
 
-    def listen(_1: Any, _2: Any, statement: str, parameters: Any, _3: Any, _4: Any) -> None:
-        asked.append((statement, parameters))
+    def listen(_1: Any, _2: Any, statement: str, parameters: Any, _3: Any, many: bool) -> None:
+        asked.append((statement, parameters[0] if many else parameters))
 
     connection = await session.connection()
     for way in _DEAR:

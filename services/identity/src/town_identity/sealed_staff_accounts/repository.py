@@ -49,13 +49,10 @@ async def counts(session: AsyncSession) -> tuple[int, int]:
 
 async def count_try(session: AsyncSession, digest: bytes, at: datetime) -> timedelta | None:
     """Count a try unless it must wait; zero: it may go on, else how long to wait, None: locked."""
-    await session.execute(
-        insert(SealedStaffAccountTry)
-        .values(username_digest=digest, tries=0, tried_at=at)
-        .on_conflict_do_nothing(index_elements=["username_digest"])
-    )
-    query = select(SealedStaffAccountTry).where(SealedStaffAccountTry.username_digest == digest).with_for_update()
-    row = (await session.execute(query)).scalar_one()
+    # One statement makes the row or locks it: between two, whoever signs in forgets the tries and the row is gone.
+    own = insert(SealedStaffAccountTry).values(username_digest=digest, tries=0, tried_at=at)
+    locked = own.on_conflict_do_update(index_elements=["username_digest"], set_={"username_digest": digest})
+    row = (await session.execute(locked.returning(SealedStaffAccountTry))).scalar_one()
     pause = wait_after(row.tries)
     if pause is None:
         return None
