@@ -77,6 +77,7 @@ def create_gateway(service: Service, places: Places | None = None, rush: Rush = 
     Args:
         service: made by :func:`create_service`.
         places: who was refused, where several processes share the gateway's port.
+        rush: told when callers wait, where background work runs on the same machine.
     """
     settings = service.settings
     assert isinstance(settings, GatewaySettings)

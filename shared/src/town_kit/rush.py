@@ -1,6 +1,6 @@
 """A rush (混雑): while callers wait for the web processes of a machine, its background work waits for them.
 
-A worker at a low priority still takes a good third of a full machine, much of it as statements that PostgreSQL carries
+A worker at a low priority still takes about a third of a full machine, some of it as statements that PostgreSQL carries
 out at full priority. What it does may come a little later, whoever waits for an answer may not. So web processes say in
 memory they share with it that callers wait, and the worker begins nothing ordinary meanwhile: for a minute and a half
 at the most, because notices must come too when a rush does not end.

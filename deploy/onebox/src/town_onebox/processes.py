@@ -18,7 +18,7 @@ from town_kit.db import assert_durable
 from town_kit.db.server_files import Account
 from town_kit.line import Places
 from town_kit.logging import configure as configure_logging
-from town_kit.rush import Rush
+from town_kit.rush import QUIET, Rush
 from town_kit.service import Service
 from town_kit.settings import ServiceSettings, Zone
 from town_kit.worker import work
@@ -53,7 +53,11 @@ def web(
             http.register_app(name, app)
         await _check_durable(town, services)
         sockets = {name: [*([internal[name]] if name in internal else ()), *public.get(name, ())] for name in apps}
-        listeners = [Listener(Admission(app, places=places, rush=rush), sockets[name]) for name, app in apps.items()]
+        # Where nobody but the worker and the vault calls a service directly, its callers are no rush.
+        heard = {name: rush if name in public else QUIET for name in apps}
+        listeners = [
+            Listener(Admission(app, places=places, rush=heard[name]), sockets[name]) for name, app in apps.items()
+        ]
         async with AsyncExitStack() as stack:
             for app in apps.values():
                 await stack.enter_async_context(_lifespan(app))
@@ -97,6 +101,7 @@ def vault(town: Town, listening: Sequence[socket.socket], account: Account, rush
     """The vault: the MY_NUMBER zone with its own listener, relay, consumers and jobs, as a user of its own.
 
     Its settings are read before the user changes, because they also name what only the town's user may look up.
+    In a ``rush`` its relay, consumers and jobs begin nothing; its listener answers.
     """
 
     def body() -> int:
