@@ -13,7 +13,8 @@ _DEAR = ("enable_seqscan", "enable_bitmapscan", "enable_sort")
 async def plans_of(session: AsyncSession, ask: Callable[[], Awaitable[Any]]) -> list[str]:
     """The plan of each statement that ``ask()`` executes in the session, in order.
 
-    An update or an insert is not carried out a second time: PostgreSQL only tells how it would do it.
+    An update or an insert is not carried out a second time: PostgreSQL only tells how it would do it. Ask in a
+    database that no other test writes to: what PostgreSQL has counted in a table by then decides which index it takes.
     """
     asked: list[tuple[str, Any]] = []
 

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from town_kit.db import Database
 from town_kit.ids import new_id
+from town_kit.testing import PostgresServer
 from town_kit.testing.plans import plans_of
 from town_notifications.channels import Channel
+from town_notifications.main import MIGRATIONS
 from town_notifications.recipients import repository
 
 
@@ -143,7 +146,10 @@ def code_in(mail: dict[str, Any]) -> str:
     return next(word for word in str(mail["text"]).split() if len(word) == 6 and word.isdigit())
 
 
-async def test_how_a_person_is_reached_is_read_off_indexes_however_many_there_are(api: Any) -> None:
-    async with api.service.database.begin() as session:
+async def test_how_a_person_is_reached_is_read_off_indexes_however_many_there_are(
+    postgres_server: PostgresServer,
+) -> None:
+    urls = postgres_server.create_database("notifications_plans", MIGRATIONS)
+    async with Database(urls.app_url).running() as database, database.begin() as session:
         [plan] = await plans_of(session, partial(repository.reach, session, [], frozenset(Channel)))
     assert plan.count("Index Cond: (person_id = found.person_id)") == 3, plan

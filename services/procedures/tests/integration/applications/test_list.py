@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 
 from town_kit.auth import Principal, Role
+from town_kit.clock import SystemClock
+from town_kit.db import Database
 from town_kit.ids import new_id
+from town_kit.testing import PostgresServer
 from town_kit.testing.pages import all_items
 from town_kit.testing.plans import plans_of
 from town_procedures.applications import repository
+from town_procedures.main import MIGRATIONS
 
 
 async def file(api: Any, headers: dict[str, str], **more: Any) -> str:
@@ -72,11 +76,12 @@ RARE = "ZZ-99"
     ],
 )
 async def test_a_page_is_read_off_an_index_in_the_order_of_the_list(
-    api: Any, role: Role, wanted: dict[str, Any], index: str
+    postgres_server: PostgresServer, role: Role, wanted: dict[str, Any], index: str
 ) -> None:
     principal = Principal(id=new_id(), role=role, client_id="test", scopes=frozenset())
-    after = (api.clock.now(), new_id())
-    async with api.service.database.begin() as session:
+    after = (SystemClock().now(), new_id())
+    urls = postgres_server.create_database("procedures_plans", MIGRATIONS)
+    async with Database(urls.app_url).running() as database, database.begin() as session:
         page = partial(repository.page, session, principal, after=after, limit=100, **wanted)
         plan = (await plans_of(session, page))[-1]
     assert re.search(f"using {index} on", plan), plan
