@@ -3,7 +3,9 @@
 The maximum is measured first, with callers who each wait for their answer. Then applications come at three times that
 rate whatever becomes of them, and meanwhile an emergency message is sent twice a second: it is timed from the call of
 the API until the push sandbox has it for the last device. Afterwards a fifth of the maximum goes on until its answers
-are as they were before. Times count from the moment a call was due, so nothing the generator is late with is left out.
+are as they were before, and the maximum is measured a second time: the machine is not as fast in one half minute as in
+the next, and the mean of before and after is what it could do in between. Times count from the moment a call was due,
+so nothing the generator is late with is left out.
 """
 
 import asyncio
@@ -30,6 +32,7 @@ CALLERS = 32
 CONNECTIONS = 200
 WARM_UP_SECONDS = 4.0
 MAXIMUM_SECONDS = 12.0
+PAUSE_SECONDS = 2.0
 TIMES = 3
 OVERLOAD_SECONDS = 25.0
 LIGHT = 0.2
@@ -46,8 +49,10 @@ ALERTS = "/notifications/v1/emergency-messages"
 async def run() -> list[Measure]:
     """The measures of this benchmark."""
     found = await under_load(__name__)
-    best, good = found["maximum"], found["goodput"]
+    good, (before, after) = found["goodput"], found["maxima"]
+    best = (before + after) / 2
     return [
+        Measure("overload.maximum", best, "applications/s", before, after / before),
         Measure("overload.goodput_per_second", good, "applications/s", best, good / best),
         Measure("overload.goodput_ratio", good / best, "of the maximum", 1.0, good / best),
         _time("overload.served_p99", found["served_ms"], found["light_ms"]),
@@ -133,15 +138,17 @@ async def load(town: Town) -> dict[str, Any]:
     ignored = Seen()
     await closed_loop(CALLERS, WARM_UP_SECONDS, lambda: applicants.file(ignored))
     maximum = await closed_loop(CALLERS, MAXIMUM_SECONDS, lambda: applicants.file(ignored))
-    await asyncio.sleep(2)
+    await asyncio.sleep(PAUSE_SECONDS)
     light = await applicants.come(maximum * LIGHT, LIGHT_SECONDS)
     quiet_alerts = await alerts.send(QUIET_ALERTS)
     warned = asyncio.create_task(alerts.send(round(OVERLOAD_SECONDS / ALERT_EVERY)))
     over_at = time.monotonic() + OVERLOAD_SECONDS
     seen = await applicants.come(maximum * TIMES, OVERLOAD_SECONDS)
     after = await applicants.come(maximum * LIGHT, RECOVERY_SECONDS)
+    await asyncio.sleep(PAUSE_SECONDS)
+    again = await closed_loop(CALLERS, MAXIMUM_SECONDS, lambda: applicants.file(ignored))
     return {
-        "maximum": maximum,
+        "maxima": (maximum, again),
         "goodput": len(seen.within(over_at)) / OVERLOAD_SECONDS,
         "served_ms": [took for _, took in seen.served],
         "shed_ms": [took for _, took in seen.shed],

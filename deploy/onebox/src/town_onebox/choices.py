@@ -1,6 +1,7 @@
 """What whoever starts the town decides (起動のしかた), kept beside the data for a restart or a promotion."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +38,7 @@ class Choices:
 def chosen(
     directory: Path,
     *,
-    zones: frozenset[Zone] | None = None,
+    zones: Iterable[Zone] | None = None,
     host: str | None = None,
     sandbox: bool | None = None,
     environment: str | None = None,
@@ -48,7 +49,7 @@ def chosen(
     last = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return Choices(
         directory,
-        zones or frozenset(map(Zone, last.get("zones", Zone))),
+        frozenset(zones or map(Zone, last.get("zones", Zone))),
         host or last.get("host", LOOPBACK),
         last.get("sandbox", False) if sandbox is None else sandbox,
         environment or last.get("environment", PRODUCTION),

@@ -41,12 +41,7 @@ def serve(
 ) -> None:
     """町を動かす(試験用の申請は流さない)。付けない項目は前回の起動と同じです。"""
     given = chosen(
-        directory,
-        zones=frozenset(zones) if zones else None,
-        host=host,
-        sandbox=sandbox,
-        environment=environment,
-        web_processes=web_processes,
+        directory, zones=zones, host=host, sandbox=sandbox, environment=environment, web_processes=web_processes
     )
     sys.exit(town.run(given, Console(stderr=True)))
 

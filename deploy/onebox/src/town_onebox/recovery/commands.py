@@ -95,12 +95,7 @@ def promote_command(
 ) -> None:
     """待機系を本番にして、そのまま町を動かす。付けない項目は、本番の町の起動のしかたに従います。"""
     given = chosen(
-        directory,
-        zones=frozenset(zones) if zones else None,
-        host=host,
-        sandbox=sandbox,
-        environment=environment,
-        web_processes=web_processes,
+        directory, zones=zones, host=host, sandbox=sandbox, environment=environment, web_processes=web_processes
     )
     town.in_child(lambda: town.refuse_unready(given))  # a promotion cannot be taken back
     standby.promote(directory, _tell, primary=primary)
