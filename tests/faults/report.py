@@ -165,4 +165,4 @@ def details(of: Sequence[Row], most: int = 20) -> Iterator[str]:
 
 def show(of: Sequence[Row]) -> None:
     """Print the table."""
-    Console(width=190).print(table(of))
+    Console(width=240).print(table(of))

@@ -57,10 +57,10 @@ def show(measures: Sequence[Measure]) -> None:
     """The table for people."""
     table = Table(title="Benchmarks")
     for heading in ("figure", "value", "unit", "reference", "ratio"):
-        table.add_column(heading, justify="left" if heading in {"figure", "unit"} else "right")
+        table.add_column(heading, justify="left" if heading in {"figure", "unit"} else "right", overflow="fold")
     for m in measures:
         table.add_row(m.name, _figure(m.value), m.unit, _figure(m.reference), _figure(m.ratio))
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)  # a file is as wide as the figures' names
 
 
 def _figure(value: float | None) -> str:
