@@ -58,10 +58,13 @@ class Restoring:
 
     Attributes:
         skips: run once by the restore, before anything else may write.
+        claims: SQL for the owner of the database, run before the first start of what was restored or promoted: what
+            workers of the machine that is gone had in hand is anybody's at once. Answers a row for each.
         recognise: takes down what the outside already has, before the service starts; answers how much that was.
         missing: compares, as often as wanted.
     """
 
     skips: Sequence[Skip] = ()
+    claims: Sequence[str] = ()
     recognise: Callable[[AsyncSession, Lists], Awaitable[int]] | None = None
     missing: Callable[[AsyncSession, Lists], Awaitable[list[Missing]]] | None = None

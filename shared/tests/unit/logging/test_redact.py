@@ -74,6 +74,17 @@ def test_ids_and_plain_numbers_stay(lines: Any) -> None:
     assert lines()[0]["c"] == "123456789012"
 
 
+def test_where_something_was_made_stays_whatever_its_id_looks_like(lines: Any) -> None:
+    """The line names an application that a restored backup does not have."""
+    location = f"/v1/applications/00000000-0000-7000-8000-{MY_NUMBER}"
+    structlog.get_logger().info("created", location=location, inner=f"{location}/attachments")
+    structlog.get_logger().info("x", a=f"/v1/{MY_NUMBER}", b=f"{location} {MY_NUMBER}", c=f"{location}{MY_NUMBER}")
+    made, other = lines()
+    assert made["location"] == location
+    assert made["inner"] == f"{location}/attachments"
+    assert other["a"] == other["b"] == other["c"] == "[redacted]"
+
+
 def test_bytes_are_never_written(lines: Any) -> None:
     structlog.get_logger().info("x", raw=b"secret", inner=[bytearray(b"secret")])
     assert lines()[0]["raw"] == "[6 bytes]"

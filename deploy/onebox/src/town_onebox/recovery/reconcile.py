@@ -12,7 +12,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import asyncpg
 from sqlalchemy import text
 
 from town_kit.audit.record import audit_row, insert
@@ -23,10 +22,10 @@ from town_kit.messaging.relay import replay
 from town_kit.restoring import Lists, Missing
 from town_onebox import secrets
 from town_onebox.place import Place
-from town_onebox.recovery import report, state
-from town_onebox.recovery.backup import NotPossible, Tell, admin_dsn, running
+from town_onebox.recovery import before_start, report, state
+from town_onebox.recovery.backup import NotPossible, Tell, running
 from town_onebox.recovery.state import Restored
-from town_onebox.registry import ENTRIES, Entry
+from town_onebox.registry import Entry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -84,7 +83,7 @@ async def _compare(place: Place, port: int, lists: Lists, restored: Restored) ->
     missing: list[Missing] = []
     lost: dict[str, int] = {}
     replayed = 0
-    for entry in await _here(place, port):
+    for entry in await before_start.here(place, port):
         async with _database(place, port, entry) as database:
             async with database.begin() as session:
                 if entry.restoring.recognise is not None:
@@ -101,16 +100,6 @@ async def _compare(place: Place, port: int, lists: Lists, restored: Restored) ->
         lost = {}
     restored = restored if not first else replace(restored, reconciled_at=now)
     return Comparison(now, restored, recognised, replayed, tuple(missing), {k: v for k, v in lost.items() if v})
-
-
-async def _here(place: Place, port: int) -> list[Entry]:
-    """The services whose database stands on this server: one machine may hold one zone."""
-    connection = await asyncpg.connect(admin_dsn(place, port))
-    try:
-        names = {row[0] for row in await connection.fetch("SELECT datname FROM pg_database")}
-    finally:
-        await connection.close()
-    return [entry for entry in ENTRIES if entry.name in names]
 
 
 @asynccontextmanager

@@ -2,23 +2,21 @@
 
 import asyncio
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-import asyncpg
-
 from town_kit.clock import SystemClock
-from town_kit.db import base_backup, server
+from town_kit.db import base_backup
 from town_kit.db.migrations import head
 from town_kit.db.server_files import account_for_server, data_directory
 from town_onebox import secrets, vault_user
 from town_onebox.place import Place
-from town_onebox.recovery import keys, manifest, state
+from town_onebox.recovery import before_start, keys, manifest, state
 from town_onebox.recovery.backup import NotPossible, Tell
 from town_onebox.recovery.examine import examine
 from town_onebox.recovery.manifest import BackupUnsound, Contents, Manifest
 from town_onebox.recovery.state import Restored
-from town_onebox.registry import ENTRIES, Entry
+from town_onebox.registry import ENTRIES
 from town_onebox.town import DatabaseServer
 
 
@@ -62,9 +60,10 @@ def _bring_up(place: Place, backup: Manifest, tell: Tell) -> None:
         _compare(backup.databases, examine(port, secrets.read(place).backup_password))
         tell("4/4 控えのあとで使われたかもしれない番号を飛ばしています")
         here = [entry for entry in ENTRIES if entry.name in backup.databases]
-        skipped = asyncio.run(_skip(place, port, here))
+        skipped = asyncio.run(before_start.leave_out(place, port, here))
         for line in skipped:
             tell(f"    {line}")
+        asyncio.run(before_start.free(place, port, here, tell))
     finally:
         database.stop()
     state.write(place, Restored(backup.taken_at, SystemClock().now(), tuple(skipped)))
@@ -83,21 +82,6 @@ def _compare(wanted: Mapping[str, Contents], found: Mapping[str, Contents]) -> N
         newest, revision = head(entry.migrations), found[entry.name].revision
         if newest is None or revision is None or revision > newest:
             raise BackupUnsound(f"{entry.name} のスキーマ {revision} は、この版({newest})より新しいものです。")
-
-
-async def _skip(place: Place, port: int, here: Sequence[Entry]) -> list[str]:
-    told = []
-    passwords = {**secrets.read(place).databases, **secrets.read_vault(place).databases}
-    for entry in here:
-        dsn = server.dsn(server.HOST, port, f"{entry.name}_owner", passwords[entry.name].owner, entry.name)
-        connection = await asyncpg.connect(dsn)
-        try:
-            await connection.execute("SELECT set_config('town.role', 'service', false)")
-            for skip in entry.restoring.skips:
-                told += [f"{skip.label}: {row[0]}" for row in await connection.fetch(skip.statement)]
-        finally:
-            await connection.close()
-    return told
 
 
 def _clear(place: Place, data: Path | None) -> None:

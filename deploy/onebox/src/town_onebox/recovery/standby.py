@@ -19,7 +19,7 @@ from town_kit.db import base_backup, provision, server
 from town_kit.db.server_files import account_for_server, data_directory
 from town_onebox import vault_user
 from town_onebox.place import Place
-from town_onebox.recovery import keys
+from town_onebox.recovery import before_start, keys
 from town_onebox.recovery.backup import NotPossible, Tell, admin_dsn
 
 NAME = "town_standby"
@@ -226,6 +226,7 @@ def promote(directory: Path, tell: Tell, *, primary: Path | None = None) -> Plac
     running = server.start(place.postgres)
     try:
         asyncio.run(_promote(running.admin_dsn))
+        asyncio.run(_free(place, running.port, tell))
     finally:
         running.stop()
     pid.unlink()
@@ -242,6 +243,10 @@ async def _promote(dsn: str) -> None:
         await connection.execute("ALTER SYSTEM RESET primary_slot_name")
     finally:
         await connection.close()
+
+
+async def _free(place: Place, port: int, tell: Tell) -> None:
+    await before_start.free(place, port, await before_start.here(place, port), tell)
 
 
 def _stop(pid: int) -> None:

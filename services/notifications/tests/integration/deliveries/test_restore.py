@@ -1,13 +1,19 @@
 """D-42: what a provider took before a restore is not sent again, and what is told again keeps its id."""
 
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, cast
 
 import asyncpg
 import pytest
 
+from town_kit.clock import SystemClock
 from town_kit.ids import new_id
 from town_kit.messaging.notify import plain_dsn
-from town_notifications.restoring import missing, recognise
+from town_notifications.channels import Channel, Lane
+from town_notifications.deliveries import repository
+from town_notifications.restoring import RESTORING, missing, recognise
 
 pytestmark = pytest.mark.case("D-42")
 
@@ -16,15 +22,23 @@ async def sent_ids(api: Any, token: str) -> list[str]:
     return [push["message"]["data"]["delivery_id"] for push in api.outside.pushed(device=token)]
 
 
+@asynccontextmanager
+async def as_owner(api: Any) -> AsyncIterator[Any]:
+    owner = await asyncpg.connect(plain_dsn(api.service.database.url).replace("_app:", "_owner:"))
+    try:
+        await owner.execute("SELECT set_config('town.role', 'service', false)")
+        yield owner
+    finally:
+        await owner.close()
+
+
 async def forget(api: Any, event: Any) -> None:
     """What a backup from before the event does to it."""
-    owner = await asyncpg.connect(plain_dsn(api.service.database.url).replace("_app:", "_owner:"))
-    await owner.execute("SELECT set_config('town.role', 'service', false)")
     messages = "SELECT id FROM messages WHERE source_event_id = $1"
-    await owner.execute(f"DELETE FROM deliveries WHERE message_id IN ({messages})", event)
-    await owner.execute(f"DELETE FROM outbox WHERE key IN ({messages})", event)
-    await owner.execute("DELETE FROM messages WHERE source_event_id = $1", event)
-    await owner.close()
+    async with as_owner(api) as owner:
+        await owner.execute(f"DELETE FROM deliveries WHERE message_id IN ({messages})", event)
+        await owner.execute(f"DELETE FROM outbox WHERE key IN ({messages})", event)
+        await owner.execute("DELETE FROM messages WHERE source_event_id = $1", event)
 
 
 async def test_a_move_that_is_told_again_after_a_restore_is_the_same_delivery(api: Any) -> None:
@@ -84,3 +98,24 @@ async def test_a_mail_with_a_code_is_known_by_its_address(api: Any) -> None:
     lists = {"deliveries": [{"delivery_id": mail["message_id"].strip("<>").partition("@")[0]}]}
     async with api.service.database.begin() as session:
         assert await missing(session, lists) == []
+
+
+async def test_what_a_lost_machine_was_sending_goes_out_at_once_under_its_id(api: Any) -> None:
+    def to_the_present() -> datetime:  # as PostgreSQL's clock has it
+        api.clock.advance(SystemClock().now() - api.clock.now())
+        return cast("datetime", api.clock.now())
+
+    token = f"device-{new_id()}"
+    await api.register_device(token)
+    await api.hear("approved")
+    now = to_the_present()
+    async with api.service.database.begin() as session:  # its worker takes it, and is gone
+        (held,) = await repository.claim(session, lane=Lane.ORDINARY, channel=Channel.PUSH, limit=10, now=now)
+    await api.send_all()
+    assert await sent_ids(api, token) == []
+    async with as_owner(api) as owner:
+        (statement,) = RESTORING.claims
+        assert [row[0] for row in await owner.fetch(statement)] == [held.id]
+    to_the_present()
+    await api.send_all()
+    assert await sent_ids(api, token) == [str(held.id)]

@@ -1,0 +1,56 @@
+"""What a restored or promoted town is given before its first start, as the owner of each database."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from town_kit.db import server
+from town_onebox import secrets
+from town_onebox.place import Place
+from town_onebox.recovery.backup import Tell, admin_dsn
+from town_onebox.registry import ENTRIES, Entry
+
+
+async def here(place: Place, port: int) -> list[Entry]:
+    """The services whose database stands on this server: one machine may hold one zone."""
+    connection = await asyncpg.connect(admin_dsn(place, port))
+    try:
+        names = {row[0] for row in await connection.fetch("SELECT datname FROM pg_database")}
+    finally:
+        await connection.close()
+    return [entry for entry in ENTRIES if entry.name in names]
+
+
+async def leave_out(place: Place, port: int, of: Sequence[Entry]) -> list[str]:
+    """Skip the numbers that may have been given since the backup; answers what was skipped, for the operator."""
+    told = []
+    for entry in of:
+        async with _owner(place, port, entry) as connection:
+            for skip in entry.restoring.skips:
+                told += [f"{skip.label}: {row[0]}" for row in await connection.fetch(skip.statement)]
+    return told
+
+
+async def free(place: Place, port: int, of: Sequence[Entry], tell: Tell) -> None:
+    """Give back what workers of the machine that is gone had in hand; their claims would end minutes after the start."""
+    freed = 0
+    for entry in of:
+        async with _owner(place, port, entry) as connection:
+            for statement in entry.restoring.claims:
+                freed += len(await connection.fetch(statement))
+    if freed:
+        tell(f"    失われた機械が送りかけていた {freed} 件は、起動するとすぐに引き継がれます")
+
+
+@asynccontextmanager
+async def _owner(place: Place, port: int, entry: Entry) -> AsyncIterator[Any]:
+    passwords = secrets.read_vault(place).databases if entry.vault else secrets.read(place).databases
+    dsn = server.dsn(server.HOST, port, f"{entry.name}_owner", passwords[entry.name].owner, entry.name)
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("SELECT set_config('town.role', 'service', false)")
+        yield connection
+    finally:
+        await connection.close()
