@@ -34,7 +34,7 @@ async def leave_out(place: Place, port: int, of: Sequence[Entry]) -> list[str]:
 
 
 async def free(place: Place, port: int, of: Sequence[Entry], tell: Tell) -> None:
-    """Give back what workers of the machine that is gone had in hand; their claims would end minutes after the start."""
+    """Give back what workers of the machine that is gone had in hand; its claims would end minutes after the start."""
     freed = 0
     for entry in of:
         async with _owner(place, port, entry) as connection:
