@@ -1,4 +1,4 @@
-"""What a restored or promoted town is given before its first start, as the owner of each database."""
+"""What a restored or promoted town is given before its first start, whatever the machine before it was doing."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -21,6 +21,20 @@ async def here(place: Place, port: int) -> list[Entry]:
     finally:
         await connection.close()
     return [entry for entry in ENTRIES if entry.name in names]
+
+
+async def stand_alone(dsn: str) -> None:
+    """Let a server wait for no standby and follow nobody: its settings are those of the machine that is gone.
+
+    With them it would acknowledge nothing, the first statement of a restore included.
+    """
+    connection = await asyncpg.connect(dsn)
+    try:
+        for setting in ("synchronous_standby_names", "primary_conninfo", "primary_slot_name"):
+            await connection.execute(f"ALTER SYSTEM RESET {setting}")
+        await connection.execute("SELECT pg_reload_conf()")
+    finally:
+        await connection.close()
 
 
 async def leave_out(place: Place, port: int, of: Sequence[Entry]) -> list[str]:

@@ -58,6 +58,7 @@ def _bring_up(place: Place, backup: Manifest, tell: Tell) -> None:
         tell("3/4 起動し、行数・監査記録の鎖・スキーマを確かめています")
         port = database.server.port
         _compare(backup.databases, examine(port, secrets.read(place).backup_password))
+        asyncio.run(before_start.stand_alone(database.server.admin_dsn))
         tell("4/4 控えのあとで使われたかもしれない番号を飛ばしています")
         here = [entry for entry in ENTRIES if entry.name in backup.databases]
         skipped = asyncio.run(before_start.leave_out(place, port, here))

@@ -226,6 +226,7 @@ def promote(directory: Path, tell: Tell, *, primary: Path | None = None) -> Plac
     running = server.start(place.postgres)
     try:
         asyncio.run(_promote(running.admin_dsn))
+        asyncio.run(before_start.stand_alone(running.admin_dsn))
         asyncio.run(_free(place, running.port, tell))
     finally:
         running.stop()
@@ -238,9 +239,6 @@ async def _promote(dsn: str) -> None:
     try:
         if await connection.fetchval("SELECT pg_is_in_recovery()"):
             await connection.fetchval("SELECT pg_promote(true, 60)")
-        await connection.execute("ALTER SYSTEM RESET synchronous_standby_names")
-        await connection.execute("ALTER SYSTEM RESET primary_conninfo")
-        await connection.execute("ALTER SYSTEM RESET primary_slot_name")
     finally:
         await connection.close()
 

@@ -1,10 +1,12 @@
 """A backup is whole or none, is never overwritten, and comes back only with its own keys and as it was."""
 
+import asyncio
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
 import pytest
 from rich.console import Console
 
@@ -55,10 +57,19 @@ def night() -> Iterator[Night]:
         choices = Choices(directory, sandbox=False)
         try:
             town.set_up(place, choices, account, database.server.admin_dsn, Console(quiet=True))
+            asyncio.run(write_that_a_standby_follows(database.server.admin_dsn))
+            folder = directory.parent
+            taken = backup(directory, folder / "night", folder / "night-keys", quiet)
         finally:
             database.stop()
-        folder = directory.parent
-        yield Night(folder, backup(directory, folder / "night", folder / "night-keys", quiet))
+        yield Night(folder, taken)
+
+
+async def write_that_a_standby_follows(dsn: str) -> None:
+    """As ``standby --synchronous`` does; the server itself goes on without, for it is not told to read it."""
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("ALTER SYSTEM SET synchronous_standby_names = 'town_standby'")
+    await connection.close()
 
 
 def test_a_backup_says_what_it_holds_and_holds_no_key(night: Night) -> None:

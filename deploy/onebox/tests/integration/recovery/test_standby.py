@@ -31,12 +31,12 @@ def quiet(_: str) -> None:
     """Nobody listens."""
 
 
-def ask(place: Place, query: str, *, seconds: float = 10.0) -> Any:
+def ask(place: Place, query: str, *, seconds: float = 10.0, database: str = "postgres") -> Any:
     """One value, as the superuser of a place's server that runs."""
 
     async def one() -> Any:
         port = int((place.postgres / "postgres.port").read_text())
-        connection = await asyncpg.connect(admin_dsn(place, port), timeout=5)
+        connection = await asyncpg.connect(admin_dsn(place, port, database), timeout=5)
         try:
             return await connection.fetchval(query, timeout=seconds)
         finally:
@@ -95,6 +95,15 @@ def burn(place: Place, database: DatabaseServer) -> None:
     shutil.rmtree(place.postgres)
 
 
+# A delivery whose worker sends it just now; its message is not looked for.
+IN_HAND = """WITH alone AS (SELECT set_config('session_replication_role', 'replica', false) AS role)
+    INSERT INTO deliveries
+        (id, message_id, person_id, channel, target_id, lane, state, tries, next_attempt_at, created_at)
+    SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'push', gen_random_uuid(), 'emergency', 'sending',
+        1, now() + interval '7 minutes', now()
+    FROM alone WHERE role IS NOT NULL"""
+
+
 def test_what_was_acknowledged_is_on_the_standby_which_is_promoted_once_the_primary_is_gone(
     primary: tuple[Place, DatabaseServer],
 ) -> None:
@@ -105,6 +114,7 @@ def test_what_was_acknowledged_is_on_the_standby_which_is_promoted_once_the_prim
         with pytest.raises(NotPossible, match="本番がまだ答えています"):
             standby.promote(other, quiet, primary=place.directory)
         ask(place, "CREATE TABLE kept AS SELECT 7 AS number")
+        ask(place, IN_HAND, database="notifications")
         burn(place, database)
 
         promoted = standby.promote(other, quiet, primary=place.directory)
@@ -115,6 +125,7 @@ def test_what_was_acknowledged_is_on_the_standby_which_is_promoted_once_the_prim
     running = server.start(promoted.postgres)
     try:
         assert ask(promoted, "SELECT number FROM kept") == 7
+        assert ask(promoted, "SELECT next_attempt_at <= now() FROM deliveries", database="notifications") is True
         assert ask(promoted, "SELECT pg_is_in_recovery()") is False
         assert ask(promoted, "SHOW synchronous_standby_names") == ""
         assert promoted.vault_private_key.exists()
